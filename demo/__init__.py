@@ -1,0 +1,1 @@
+"""`make demo`: the course from source to feedback, with three example students, in a folder of its own."""

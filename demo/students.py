@@ -1,0 +1,95 @@
+"""What the three example students hand in, and the points that each must get for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from demo.errors import DemoError
+from proctor import catalogue, notebook_cells
+
+REFERENCE = "ada_reference"
+MISTAKES = "mo_mistakes"
+UNTOUCHED = "uma_untouched"
+STUDENTS = (REFERENCE, MISTAKES, UNTOUCHED)
+
+# Entries of misconceptions/, each of another question: the mistakes that MISTAKES hands in.
+MISCONCEPTIONS = ("rms-eps-outside-root", "attention-no-scale", "rope-halves")
+
+REASONS = {
+    REFERENCE: "every autograded point",
+    MISTAKES: "all but those of the three questions with a mistake",
+    UNTOUCHED: "nothing was filled in",
+}
+
+ESSAY = "Here an example student argues in a few sentences. A TA reads them in the formgrader and enters the points."
+
+
+def chosen_mistakes(folder: Path) -> list[catalogue.Entry]:
+    """The entries of the catalogue in `folder` that MISCONCEPTIONS names, in that order."""
+    entries = {entry.name: entry for entry in catalogue.load(folder) if entry.kind == "wrong"}
+    missing = [name for name in MISCONCEPTIONS if name not in entries]
+    if missing:
+        raise DemoError(f"{folder} has no wrong answer called {', '.join(missing)}; choose others in demo/students.py")
+    return [entries[name] for name in MISCONCEPTIONS]
+
+
+def fill_in(fetched: Path, source: Path, mistakes: Sequence[catalogue.Entry]) -> None:
+    """Write the reference answers, changed by `mistakes`, into a student's notebook, and something into each essay.
+
+    Args:
+        fetched: the released notebook in the student's folder; it is overwritten.
+        source: the instructor's notebook of the same name.
+        mistakes: entries of the catalogue; those of other notebooks are left out.
+    """
+    answers = _answers(source, [entry for entry in mistakes if entry.notebook == source.stem])
+    notebook = nbformat.read(fetched, as_version=4)
+    for cell in notebook.cells:
+        name = notebook_cells.grade_id(cell)
+        if name in answers:
+            cell.source = answers.pop(name)
+    if answers:
+        raise DemoError(f"{fetched.name} was released without the cells {', '.join(answers)}; compare it with {source}")
+    nbformat.write(notebook, fetched)
+
+
+def _answers(source: Path, mistakes: Sequence[catalogue.Entry]) -> dict[str, str]:
+    cells = {notebook_cells.grade_id(cell): cell for cell in notebook_cells.read(source)["cells"]}
+    answers = {}
+    for name, cell in cells.items():
+        if notebook_cells.role(cell) == "solution":
+            answers[name] = catalogue.without_markers(notebook_cells.source(cell))
+        elif notebook_cells.role(cell) == "manual":
+            answers[name] = ESSAY
+    for entry in mistakes:
+        if entry.cell not in answers:
+            raise DemoError(f"{entry.where}: {source.name} has no cell {entry.cell}; correct the entry")
+        answers[entry.cell] = catalogue.apply(entry, notebook_cells.source(cells[entry.cell]))
+    return answers
+
+
+def expected_points(tests: dict[str, float], mistakes: Sequence[catalogue.Entry]) -> dict[str, dict[str, float]]:
+    """Points that each student must get on each autograded cell.
+
+    Args:
+        tests: the autograded cells' points by grade_id.
+        mistakes: what MISTAKES handed in.
+    """
+    lost = {name for entry in mistakes for name in entry.loses}
+    return {
+        REFERENCE: dict(tests),
+        MISTAKES: {name: 0.0 if name in lost else points for name, points in tests.items()},
+        UNTOUCHED: dict.fromkeys(tests, 0.0),
+    }
+
+
+def autograded_points(notebook: dict[str, Any]) -> dict[str, float]:
+    """Points of a notebook's autograded cells by grade_id."""
+    return {
+        notebook_cells.grade_id(cell): float(notebook_cells.nbgrader_metadata(cell)["points"])
+        for cell in notebook["cells"]
+        if notebook_cells.role(cell) == "test"
+    }

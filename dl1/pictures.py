@@ -1,0 +1,115 @@
+"""Pictures of a question: input, expected and yours side by side, drawn with whatever the student's code returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from dl1.unfinished import explained
+
+# Blue and vermilion of Okabe and Ito's palette, told apart with every common kind of colour vision.
+AGREES, DIFFERS = "#0072B2", "#D55E00"
+_ANNOTATED = 64
+
+
+def compare(
+    inputs: Mapping[str, torch.Tensor],
+    expected: torch.Tensor,
+    yours: Callable[[], torch.Tensor],
+    *,
+    title: str = "",
+    rows: str = "",
+    columns: str = "",
+    tolerance: float = 1e-4,
+) -> None:
+    """Draws inputs, the expected result and the result of ``yours()``, and frames the numbers that differ.
+
+    Unfinished or failing code becomes a line of text in its panel, so that the notebook goes on.
+
+    Args:
+        inputs: matrices (or vectors, shown as one row) by their name.
+        expected: matrix (rows, columns).
+        yours: computes a matrix of the same shape with the student's code.
+        rows, columns: what the axes of the result stand for.
+        tolerance: absolute difference from which a number counts as different.
+    """
+    panels = [*inputs.items(), ("expected", expected)]
+    figure, axes = plt.subplots(
+        1, len(panels) + 1, figsize=(3.1 * (len(panels) + 1), 3.1), layout="constrained", squeeze=False
+    )
+    for axis, (name, value) in zip(axes[0], panels, strict=False):
+        heat_map(axis, value, name)
+    mine = axes[0][-1]
+    result, problem = _evaluate(yours, expected)
+    if result is None:
+        heat_map(mine, torch.zeros_like(_matrix(expected)), "yours")
+        mine.images[0].set_alpha(0)
+        mine.text(0.5, 0.5, problem, ha="center", va="center", wrap=True, transform=mine.transAxes, color=DIFFERS)
+    else:
+        different = ~torch.isclose(_matrix(result).double(), _matrix(expected).double(), rtol=0, atol=tolerance)
+        count = int(different.sum())
+        verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
+        heat_map(mine, result, f"yours: {verdict}", like=expected)
+        mine.title.set_color(DIFFERS if count else AGREES)
+        for row, column in different.nonzero().tolist():
+            mine.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=DIFFERS, linewidth=2))
+    for axis in axes[0][-2:]:
+        axis.set(xlabel=columns, ylabel=rows)
+    if title:
+        figure.suptitle(title)
+    plt.show()
+
+
+def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tensor | None = None) -> None:
+    """Draws a matrix, or a vector as one row, with the numbers written in if there are few.
+
+    Args:
+        values: (rows, columns) or (columns,), finite.
+        like: matrix that sets the colour range in place of ``values``.
+    """
+    matrix, scale = _matrix(values), _matrix(values if like is None else like)
+    low, high = float(scale.min()), float(scale.max())
+    if low < 0:
+        low, high, colours = -max(-low, high), max(-low, high), "RdBu_r"
+    else:
+        low, high, colours = 0.0, high or 1.0, "Blues"
+    axis.imshow(matrix, vmin=low, vmax=high, cmap=colours, aspect="equal" if min(matrix.shape) > 1 else "auto")
+    axis.set_title(title, fontsize=10)
+    axis.set(xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0]))
+    axis.tick_params(labelsize=8, length=0)
+    if max(matrix.shape) > 16:
+        axis.set(xticks=[], yticks=[])
+    if matrix.numel() <= _ANNOTATED and matrix.shape[1] <= 10:
+        for row in range(matrix.shape[0]):
+            for column in range(matrix.shape[1]):
+                value = float(matrix[row, column])
+                strong = abs(value) > 0.6 * high
+                text = f"{value:.2f}".rstrip("0").rstrip(".") if value else "0"
+                axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color="white" if strong else "black")
+
+
+def _evaluate(yours: Callable[[], torch.Tensor], expected: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+    try:
+        with explained(), torch.random.fork_rng(devices=[]):
+            result = yours()
+    except NotImplementedError as error:
+        return None, f"nothing yet:\n{error}"
+    # A picture must not stop a notebook over an error that the check below it reports in full.
+    except Exception as error:
+        return None, f"{type(error).__name__}:\n{str(error)[:120]}"
+    if not isinstance(result, torch.Tensor):
+        return None, f"a {type(result).__name__}\nin place of a tensor"
+    if result.shape != expected.shape:
+        return None, f"shape {tuple(result.shape)},\nexpected {tuple(expected.shape)}"
+    if not torch.isfinite(result).all():
+        return None, "infinite or NaN numbers"
+    return result, ""
+
+
+def _matrix(values: torch.Tensor) -> torch.Tensor:
+    values = values.detach().cpu().float()
+    return values[None] if values.ndim == 1 else values

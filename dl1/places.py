@@ -1,0 +1,24 @@
+"""Where a notebook's files go: beside the notebook for a student, never into the course's source for an author."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CONFIG_NAME = "nbgrader_config.py"
+
+
+def output_folder(notebook_folder: Path | None = None) -> Path:
+    """Folder for exports and runs, made if it is missing.
+
+    nbgrader releases every file of ``source/<assignment>``, and copies it over each submission. An author who runs a
+    source notebook therefore gets ``scratch/<assignment>`` under the course's root instead.
+
+    Args:
+        notebook_folder: folder of the notebook; the current folder, which is a kernel's, if left out.
+    """
+    here = (notebook_folder or Path.cwd()).resolve()
+    source = here.parent
+    if source.name == "source" and (source.parent / CONFIG_NAME).is_file():
+        here = source.parent / "scratch" / here.name
+        here.mkdir(parents=True, exist_ok=True)
+    return here

@@ -1,0 +1,150 @@
+"""``@probe``: the part of a check that runs beside the student's code, and its form for a student's own notebook.
+
+The contract is in :mod:`dl1.protocol`. Here both ends are one process: arguments, results and doubles are treated
+exactly as if they crossed to another one, so that what passes in a notebook passes under grading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+
+from dl1 import protocol
+from dl1.errors import CourseError
+from dl1.unfinished import explained
+
+_ABSENT = object()
+
+
+class Transport(Protocol):
+    """Carries a call of a probe to student code and its answer back."""
+
+    def __call__(self, probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any: ...
+
+
+class Probe:
+    """A function whose body runs beside the student's code; made by :func:`probe`.
+
+    Attributes:
+        function: the undecorated function; a grading engine never calls it but sends its source.
+        given: test doubles by the interface name, or ``"Class.attribute"``, that each of them replaces.
+    """
+
+    def __init__(self, function: Callable, given: dict[str, Any]) -> None:
+        if function.__code__.co_freevars:
+            raise CourseError(f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments")
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise CourseError(f"the probe {function.__name__} has to be a plain function that returns its data")
+        self.function = function
+        self.given = dict(given)
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _transport(self, args, kwargs)
+
+
+def probe(function: Callable | None = None, *, given: dict[str, Any] | None = None) -> Any:
+    """Turns a function of a test cell into a probe: ``@probe`` or ``@probe(given={"RMSNorm": Double})``.
+
+    Args:
+        given: what stands in place of an earlier answer while the probe runs (follow-through marking). The code under
+            test has to find it by that name when it runs, as ``RMSNorm(...)`` or ``self.method(...)``.
+
+    Raises:
+        CourseError: the function is a closure, a generator or a coroutine.
+        ProtocolError: on a call, if an argument or the result may not cross.
+    """
+    if function is None:
+        return lambda f: Probe(f, given or {})
+    return Probe(function, {})
+
+
+def run_here(probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The transport of a student's notebook: this process, with copies, type checks and doubles as in any other.
+
+    Raises:
+        NotImplementedError: the code under test is not finished; its text names the unfinished part.
+        CourseError: a name that the notebook promises doesn't exist yet.
+        Exception: whatever the student's code raises, with the student's own frames.
+    """
+    arguments, keywords = protocol.decode(protocol.encode((tuple(args), kwargs)))
+    namespace = probe.function.__globals__
+    with contextlib.ExitStack() as around:
+        around.enter_context(explained())
+        around.enter_context(doubles_in_place(namespace, probe.given))
+        around.enter_context(torch.random.fork_rng(devices=[]))
+        around.enter_context(torch.enable_grad())
+        # Text on stderr in a test cell costs all its points under stock nbgrader; a warning is no mistake.
+        around.enter_context(contextlib.redirect_stderr(sys.stdout))
+        torch.manual_seed(protocol.seed(f"probe {probe.__name__}"))
+        try:
+            result = probe.function(*arguments, **keywords)
+        except NameError as error:
+            if error.name in probe.function.__code__.co_names and error.name not in namespace:
+                raise CourseError(f"there is no `{error.name}` yet: run the cells above this one first") from None
+            raise
+        return protocol.decode(protocol.encode(result))
+
+
+@contextlib.contextmanager
+def doubles_in_place(namespace: dict[str, Any], given: dict[str, Any]) -> Iterator[None]:
+    """Puts doubles into a namespace, and into the modules that define what they replace, for the time of a block.
+
+    Args:
+        namespace: globals of the notebook.
+        given: doubles by name or ``"Class.attribute"``.
+
+    Raises:
+        CourseError: the class of a ``"Class.attribute"`` doesn't exist.
+    """
+    with contextlib.ExitStack() as undo:
+        for path, double in given.items():
+            name, _, attribute = path.partition(".")
+            original = namespace.get(name, _ABSENT)
+            if attribute:
+                if original is _ABSENT:
+                    raise CourseError(f"there is no `{name}` yet: run the cells above this one first")
+                undo.callback(_restore_attribute, original, attribute, vars(original).get(attribute, _ABSENT))
+                setattr(original, attribute, double)
+                continue
+            for place in _places(namespace, name, original):
+                undo.callback(_restore_name, place, name, original)
+                place[name] = double
+        yield
+
+
+def use_transport(transport: Transport | None) -> None:
+    """Sets what carries probes from here on; ``None`` restores :func:`run_here`."""
+    global _transport
+    _transport = transport or run_here
+
+
+def _places(namespace: dict[str, Any], name: str, original: Any) -> list[dict[str, Any]]:
+    """Namespaces that bind the name to the original: the notebook's, and that of the module it was exported to."""
+    home = sys.modules.get(getattr(original, "__module__", None) or "")
+    if home is None or vars(home) is namespace or vars(home).get(name) is not original:
+        return [namespace]
+    return [namespace, vars(home)]
+
+
+def _restore_name(namespace: dict[str, Any], name: str, original: Any) -> None:
+    if original is _ABSENT:
+        namespace.pop(name, None)
+    else:
+        namespace[name] = original
+
+
+def _restore_attribute(owner: Any, name: str, original: Any) -> None:
+    if original is _ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, original)
+
+
+_transport: Transport = run_here

@@ -1,0 +1,62 @@
+"""The one file that the teaching staff edits: what the course is called, where hand-ins travel, when they are due.
+
+What to edit stands in capitals at the top. nbgrader reads this file when a command runs in its folder, and JupyterLab
+when it was started by `make lab`. For a command in another folder, say where it is:
+`export JUPYTER_CONFIG_PATH=/path/to/checkout`.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from nbgrader.api import Gradebook
+
+# Students name it in `nbgrader fetch_assignment --course`, and it is the exchange's subfolder. Keep it all term.
+COURSE_ID = "dl1"
+
+# When each assignment is due. Every `nbgrader generate_assignment` (also from the formgrader) enters it into the
+# gradebook, over a date that was typed into the formgrader. An assignment that is not listed keeps what it has.
+DEADLINES = {
+    "assignment2": datetime(2026, 11, 30, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam")),
+}
+
+# "none": lateness is shown in the formgrader and costs nothing. "zero": what is late counts 0 points. For a rule in
+# between, write a subclass of nbgrader.plugins.BasePlugin and name it in c.AssignLatePenalties.plugin_class.
+LATE_PENALTY = "none"
+
+# Seconds that one cell may take while a notebook is graded. The reference's longest cell takes a few seconds on two
+# cores; the rest is room for slow answers and a busy machine. An endless loop costs this long.
+CELL_TIMEOUT = 120
+
+ROOT = Path(__file__).resolve().parent
+
+# Students' accounts must be able to write here: on a server, name a folder outside the checkout that they can reach.
+EXCHANGE = ROOT / os.environ.get("NBGRADER_EXCHANGE", "exchange")
+
+
+def set_deadline(assignment: str, student: str, notebooks: list[str]) -> None:
+    """Enter the deadline of the assignment that was just generated (nbgrader passes all three by keyword)."""
+    if assignment in DEADLINES:
+        with Gradebook(c.CourseDirectory.db_url, COURSE_ID) as gradebook:
+            gradebook.update_or_create_assignment(assignment, duedate=DEADLINES[assignment])
+
+
+c = get_config()  # noqa: F821  traitlets defines it before it runs this file
+
+c.CourseDirectory.course_id = COURSE_ID
+c.CourseDirectory.root = str(ROOT)
+# Made at first use. For several graders at a time: "postgresql://user@host/name", with the password in ~/.pgpass.
+c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'gradebook.db'}"
+
+c.Exchange.root = str(EXCHANGE)
+# What this account hands in itself (a TA who tries the student's side); nbgrader would put it into the home folder.
+c.Exchange.cache = str(ROOT / ".nbgrader_cache")
+
+c.GenerateAssignment.post_convert_hook = set_deadline
+c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
+
+c.Execute.timeout = CELL_TIMEOUT
+# Importing torch can hold up a kernel for longer than the defaults (60 and 4 seconds) where the disk is slow.
+c.Execute.startup_timeout = 120
+c.Execute.iopub_timeout = 20

@@ -1,0 +1,142 @@
+"""The Python of a code cell: parsing it, with or without IPython's own lines, and the names that it binds and reads.
+
+Scopes come from Python's own symbol tables (`symtable`), so comprehensions, nested functions, class bodies, lambdas and
+assignment expressions are resolved as the compiler resolves them.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+import symtable
+import warnings
+from typing import NamedTuple
+
+# A line magic or shell line, its assigned form, and help (`?x`, `x?`).
+_IPYTHON_LINE = re.compile(r"^(\s*)(?:([\w., ]+=)\s*[%!].*|[%!?].*|[\w.]+\?{1,2}\s*)$")
+# Cell magics whose cell is Python, run in the notebook's own namespace.
+_PYTHON_CELL_MAGICS = ("%%time", "%%capture")
+_COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
+
+
+class Code(NamedTuple):
+    """A parsed code cell; lines are 1-based.
+
+    `tree` is empty where `error` (line, what Python says) is set; `magics` are the lines that only IPython understands;
+    `warnings` are what Python prints while compiling (line, text).
+    """
+
+    tree: ast.Module
+    error: tuple[int, str] | None
+    magics: list[int]
+    warnings: list[tuple[int, str]]
+
+
+def parse(source: str) -> Code:
+    """Parse a code cell, leaving out magics, shell lines and help lines where it is not Python as it stands."""
+    code = _parse_python(source)
+    if code.error is None:
+        return code
+    if source.lstrip().startswith("%%") and source.split(maxsplit=1)[0] not in _PYTHON_CELL_MAGICS:
+        return Code(ast.Module(body=[], type_ignores=[]), None, [1], [])
+    lines = source.split("\n")
+    magics = []
+    for index, line in enumerate(lines):
+        match = _IPYTHON_LINE.match(line)
+        if match:
+            magics.append(index + 1)
+            lines[index] = match[1] + (f"{match[2]} None" if match[2] else "pass")
+    without = _parse_python("\n".join(lines))
+    # Where it is wrong either way the original's error is the true one: `% b` may have been the rest of a formula.
+    return without._replace(magics=magics) if without.error is None else code
+
+
+def _parse_python(source: str) -> Code:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            tree = compile(source, "cell", "exec", ast.PyCF_ONLY_AST | flags)
+            # Some mistakes, such as `return` outside of a function, come up only here.
+            compile(source, "cell", "exec", flags)
+            error = None
+        except SyntaxError as problem:
+            error = (problem.lineno or 1, problem.msg)
+        except (ValueError, RecursionError, MemoryError) as problem:
+            error = (1, str(problem) or "too deeply nested")
+    if error:
+        return Code(ast.Module(body=[], type_ignores=[]), error, [], [])
+    said = sorted({(warning.lineno, str(warning.message)) for warning in caught})
+    return Code(tree, None, [], said)
+
+
+def bound_names(code: ast.AST) -> set[str]:
+    """Names that running this code as a cell binds in the notebook: assignments, imports, definitions, loop targets…"""
+    table = _table(code)
+    names = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        # Declared global: the target of `:=` inside a comprehension.
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_declared_global()
+    }
+    return names | _names_set_as_global(table)
+
+
+def reads_at_once(code: ast.AST) -> set[str]:
+    """Names of the notebook that this code needs the moment it runs, not only when its functions are called."""
+    return _reads(_table(code), deferred=False)
+
+
+def reads(code: ast.AST) -> set[str]:
+    """Names of the notebook that this code needs at once or whenever its functions are called."""
+    return _reads(_table(code), deferred=True)
+
+
+def line_of(code: ast.AST, name: str) -> int:
+    """Line where this code first mentions a name, or where it starts."""
+    lines = [node.lineno for node in ast.walk(code) if isinstance(node, ast.Name) and node.id == name]
+    return min(lines) if lines else getattr(code, "lineno", 1)
+
+
+class _NeedsFirst(ast.NodeTransformer):
+    """Symbol tables count `x += 1` and `del x` as binding x; both need it to be there, so they become plain reads."""
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.target, ast.Name):
+            return node
+        return ast.Expr(ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value))
+
+    def visit_Delete(self, node: ast.Delete) -> ast.AST:
+        return ast.Expr(ast.Tuple(node.targets, ast.Load()))
+
+
+def _table(code: ast.AST) -> symtable.SymbolTable:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return symtable.symtable(ast.unparse(_NeedsFirst().visit(copy.deepcopy(code))), "cell", "exec")
+
+
+def _reads(table: symtable.SymbolTable, deferred: bool) -> set[str]:
+    at_module_level = table.get_type() == "module"
+    names = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (at_module_level or symbol.is_global())
+    }
+    for inner in table.get_children():
+        runs_at_once = inner.get_type() == "class" or inner.get_name().strip("<>") in _COMPREHENSIONS
+        if deferred or runs_at_once:
+            names |= _reads(inner, deferred)
+    return names
+
+
+def _names_set_as_global(table: symtable.SymbolTable) -> set[str]:
+    names = set()
+    for inner in table.get_children():
+        names |= {
+            symbol.get_name() for symbol in inner.get_symbols() if symbol.is_declared_global() and symbol.is_assigned()
+        }
+        names |= _names_set_as_global(inner)
+    return names

@@ -1,0 +1,216 @@
+"""Runs variants of a notebook's reference solution and compares what each lost with what it was to lose."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import importlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proctor import inprocess, notebook_cells
+from proctor.errors import ProctorError
+from proctor.forked import Outcome, run_forked
+from proctor.inprocess import CellResult
+from proctor.kill_table import Verdict
+
+if TYPE_CHECKING:
+    from proctor.catalogue import Entry
+
+# Cells with this tag show something and have no effect on the cells below them.
+DEMO_TAG = "demo"
+STUB = "raise NotImplementedError()"
+
+
+def check_notebook(
+    path: str | Path,
+    variants: Sequence[tuple[Entry, str]],
+    *,
+    at_once: int,
+    timeout: float,
+    progress: Callable[[str], None],
+) -> tuple[list[Verdict], list[str]]:
+    """Run the reference, the untouched release version and every variant; each has a process and a folder of its own.
+
+    Args:
+        path: the instructor's notebook; copies of the other files beside it are there when it runs.
+        variants: entries and the changed text of the cell that each of them changes.
+        at_once: number of processes at a time.
+        timeout: seconds for each of them.
+        progress: is given a line for each run that has finished.
+
+    Returns:
+        The verdicts, the untouched version's first, and the test cells that no wrong variant lost.
+
+    Raises:
+        ProctorError: a cell of the reference fails or does not get all its points, or this system cannot fork.
+    """
+    path = Path(path).resolve()
+    notebook = notebook_cells.read(path)
+    points = {
+        name: float(notebook_cells.nbgrader_metadata(cell).get("points") or 0)
+        for name, cell in autograded_cells(notebook).items()
+    }
+    stubs = {name: cleared(notebook_cells.source(cell)) for name, cell in solution_cells(notebook).items()}
+    preload(notebook)
+    with tempfile.TemporaryDirectory(prefix="catalogue-") as scratch:
+        run = functools.partial(_run_in_copy, scratch, path)
+        first = dict(
+            run_forked(
+                {
+                    "reference": functools.partial(run, {}, None),
+                    "untouched": functools.partial(run, stubs, _has_effect),
+                },
+                at_once=at_once,
+                timeout=timeout,
+            )
+        )
+        _require_all_points(path.name, first["reference"], points)
+        progress(f"{path.stem}: the reference solution gets all points ({first['reference'].seconds:.1f} s)")
+        entries = {entry.name: entry for entry, _ in variants}
+        jobs = {entry.name: functools.partial(run, {entry.cell: text}, _has_effect) for entry, text in variants}
+        verdicts = {}
+        for name, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
+            verdicts[name] = _verdict(entries[name], outcome, points)
+            progress(
+                f"{path.stem} [{len(verdicts)}/{len(jobs)}] {name}: "
+                f"{'SURPRISE' if verdicts[name].surprise else 'OK'} ({outcome.seconds:.1f} s)"
+            )
+    killed = {cell for verdict in verdicts.values() if verdict.kind == "wrong" for cell in verdict.cells}
+    return (
+        [_untouched_verdict(first["untouched"], points), *(verdicts[name] for name in entries)],
+        [cell for cell in points if cell not in killed],
+    )
+
+
+def solution_cells(notebook: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Code cells with a solution by grade_id, in order."""
+    return _code_cells(notebook, lambda cell: bool(notebook_cells.nbgrader_metadata(cell).get("solution")))
+
+
+def autograded_cells(notebook: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Autograded test cells by grade_id, in order."""
+    return _code_cells(notebook, lambda cell: notebook_cells.role(cell) == "test")
+
+
+def cleared(source: str) -> str:
+    """A solution cell's text with a stub in place of each solution, as nbgrader's ClearSolutions makes it.
+
+    Raises ProctorError if the markers do not pair up.
+    """
+    regions = notebook_cells.regions(source, "SOLUTION")
+    if not regions:
+        return STUB
+    lines = source.split("\n")
+    for region in reversed(regions):
+        indent = re.match(r"\s*", lines[region.begin - 1]).group()
+        lines[region.begin - 1 : region.end] = [indent + STUB]
+    return "\n".join(lines)
+
+
+def preload(notebook: Mapping[str, Any]) -> None:
+    """Import what the cells import at top level, so that forked children need not; failures are left to the children.
+
+    Nothing is computed here: a process whose numeric libraries have started their threads cannot be forked safely.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ["MPLBACKEND"] = "Agg"
+    for cell in notebook["cells"]:
+        for name in _imported_modules(notebook_cells.source(cell)) if cell["cell_type"] == "code" else ():
+            try:
+                importlib.import_module(name)
+            except Exception:
+                continue
+
+
+def _imported_modules(source: str) -> list[str]:
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return []
+    names = []
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            names += [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            names.append(statement.module)
+    return names
+
+
+def _code_cells(notebook: Mapping[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, dict[str, Any]]:
+    return {
+        notebook_cells.grade_id(cell): cell
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and notebook_cells.grade_id(cell) and wanted(cell)
+    }
+
+
+def _has_effect(cell: dict[str, Any]) -> bool:
+    return DEMO_TAG not in cell["metadata"].get("tags", [])
+
+
+def _run_in_copy(
+    scratch: str, path: Path, sources: Mapping[str, str], cells: Callable[[dict[str, Any]], bool] | None
+) -> list[dict[str, Any]]:
+    # What a notebook writes, an exported module for instance, must not land beside the instructor's source.
+    folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    os.chdir(folder)
+    results = inprocess.run(path, sources=sources, cells=cells)
+    return [dataclasses.asdict(dataclasses.replace(result, stdout="")) for result in results]
+
+
+def _results(outcome: Outcome) -> list[CellResult]:
+    return [CellResult(**fields) for fields in outcome.value]
+
+
+def _require_all_points(name: str, outcome: Outcome, points: Mapping[str, float]) -> None:
+    if outcome.failure:
+        raise ProctorError(f"{name}: the reference solution could not be run: {outcome.failure}")
+    failed = [result for result in _results(outcome) if not (result.passed if result.grade_id in points else result.ok)]
+    if failed:
+        lines = "\n".join(f"    {result.label}: {result.message}" for result in failed)
+        raise ProctorError(f"{name}: the reference solution has to run without a failure; correct first\n{lines}")
+
+
+def _untouched_verdict(outcome: Outcome, points: Mapping[str, float]) -> Verdict:
+    total = sum(points.values())
+    if outcome.failure:
+        lost, problems = None, [outcome.failure]
+    else:
+        tests = [result for result in _results(outcome) if result.grade_id in points]
+        lost = sum(points[result.grade_id] for result in tests if not result.passed)
+        problems = [
+            f"{result.label} does not raise NotImplementedError: {result.message or 'it passes'}"
+            for result in tests
+            if result.error_type != "NotImplementedError"
+        ]
+    return Verdict("(release version)", "untouched", "all", "", total, lost, ("all",), problems)
+
+
+def _verdict(entry: Entry, outcome: Outcome, points: Mapping[str, float]) -> Verdict:
+    declared = sum(points[cell] for cell in entry.loses)
+    if outcome.failure:
+        return Verdict(
+            entry.name, entry.kind, entry.cell, entry.hint or entry.why, declared, None, (), [outcome.failure]
+        )
+    failed = {r.grade_id: r for r in _results(outcome) if r.grade_id in points and not r.passed}
+    problems = [f"{cell} is not lost" for cell in entry.loses if cell not in failed]
+    problems += [f"{cell} is lost too: {result.message}" for cell, result in failed.items() if cell not in entry.loses]
+    return Verdict(
+        entry.name,
+        entry.kind,
+        entry.cell,
+        entry.hint or entry.why,
+        declared,
+        sum(points[cell] for cell in failed),
+        tuple(failed),
+        problems,
+    )
