@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 ARGS ?=
+COURSE ?= .
 BIN := .venv/bin
 VENV_PYTHON := $(BIN)/python
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check --no-input
@@ -12,7 +13,7 @@ DL1_SOURCES := $(wildcard dl1/*.py)
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
-.PHONY: help demo test lab check misconceptions clean distclean
+.PHONY: help demo test lab check misconceptions wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -23,16 +24,16 @@ demo: $(DL1) ## the course from source to feedback, with three example students
 test: check ## all checks and tests; lists what was skipped
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
-lab: $(DL1) ## JupyterLab on the course, for authors and TAs; ARGS are passed on
-	@mkdir -p .jupyter
-	@PATH="$(CURDIR)/$(BIN):$$PATH" \
+# nbgrader takes its configuration from the folder where JupyterLab starts, its terminals from JUPYTER_CONFIG_PATH.
+lab: $(DL1) ## JupyterLab on the course; COURSE=demo/run/course opens the demo's, ARGS are passed on
+	@cd "$(COURSE)" && PATH="$(CURDIR)/$(BIN):$$PATH" \
 	JUPYTER_CONFIG_DIR="$(CURDIR)/.jupyter/config" \
-	JUPYTER_CONFIG_PATH="$(CURDIR)" \
+	JUPYTER_CONFIG_PATH="$$PWD" \
 	JUPYTER_DATA_DIR="$(CURDIR)/.jupyter/data" \
 	JUPYTER_RUNTIME_DIR="$(CURDIR)/.jupyter/runtime" \
 	IPYTHONDIR="$(CURDIR)/.jupyter/ipython" \
 	MPLCONFIGDIR="$(CURDIR)/.jupyter/matplotlib" \
-	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
+	"$(CURDIR)/$(VENV_PYTHON)" -m jupyterlab \
 		$$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
 
 check: $(DL1) ## style of the code, form and rules of the notebooks
@@ -42,10 +43,15 @@ check: $(DL1) ## style of the code, form and rules of the notebooks
 	@$(VENV_PYTHON) -m proctor.lint source
 
 misconceptions: $(DL1) ## apply every catalogued answer; print which graded cells lose points
-	@$(VENV_PYTHON) -m proctor.catalogue $(ARGS)
+	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions $(ARGS)
+
+wheel: $(ENV) ## dl1 as one file for students, in dist/
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1
+	@rm -rf dl1/build dl1/*.egg-info
+	@ls dist/dl1-*.whl
 
 clean: ## remove caches and the demo's course; keep the environment and all student work
-	rm -rf demo/run scratch build dl1/build *.egg-info dl1/*.egg-info .pytest_cache .ruff_cache
+	rm -rf demo/run scratch dist build dl1/build *.egg-info dl1/*.egg-info .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment and JupyterLab's settings

@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         _refuse_unsuitable_machine()
+        print("One assignment from source to feedback, with three example students.", flush=True)
         # Not at the top: where the check above refuses, this import would end in a traceback.
         from demo.stages import run_demo
 

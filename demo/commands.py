@@ -61,7 +61,7 @@ class Commands:
         self._write_line(title, time.monotonic() - started, "\n")
         for command, process, log in running:
             if process.returncode:
-                tail = "\n".join(_lines(log)[-LOG_LINES_SHOWN:])
+                tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:])
                 raise DemoError(
                     f"`{command}` failed (exit status {process.returncode}).\n"
                     f"Its folder: {command.folder}\nThe whole log: {log}\nThe log ends with:\n\n{tail}"
@@ -95,10 +95,9 @@ class Commands:
                 next_sign = now + (0.5 if self.on_terminal else SECONDS_BETWEEN_SIGNS)
 
     def _doing(self, log: Path) -> str:
-        """The command's latest message, with paths inside the course shortened."""
-        lines = _lines(log)
-        latest = re.sub(r"^\[.*?\] ", "", lines[-1]) if lines else "starting"
-        return latest.replace(f"{self.run_folder.course}/", "")
+        """What the command's log says that it has begun, with paths inside the course shortened."""
+        begun = re.findall(r"^\[\w+ \| INFO\] (.*)", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        return begun[-1].replace(f"{self.run_folder.course}/", "") if begun else "starting"
 
     def _write_line(self, text: str, seconds: float, end: str) -> None:
         line = f"  {seconds:6.1f} s  {text}"
@@ -108,7 +107,3 @@ class Commands:
             print(f"\r{line}", end="" if end == "\r" else "\n", flush=True)
         else:
             print(line, flush=True)
-
-
-def _lines(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -47,6 +47,12 @@ class _Demo:
         self.mistakes = mistakes
         self.commands = Commands(run)
         self.notebooks = sorted((run.course / "source" / ASSIGNMENT).glob("*.ipynb"))
+        # Before the first stage, so that a wrong entry in the catalogue is reported at once.
+        self.answers = {
+            (name, source.name): students.answers(source, mistakes)
+            for name, mistakes in ((students.REFERENCE, []), (students.MISTAKES, mistakes))
+            for source in self.notebooks
+        }
         course_id = config.CourseDirectory.course_id
         self.homes = {name: run.set_up_student(name, course_id) for name in students.STUDENTS}
 
@@ -82,9 +88,8 @@ class _Demo:
         self.commands.run(commands, f"{shown}  ({len(commands)} students)")
 
     def _fill_in(self) -> None:
-        for name, mistakes in ((students.REFERENCE, []), (students.MISTAKES, self.mistakes)):
-            for source in self.notebooks:
-                students.fill_in(self.homes[name] / ASSIGNMENT / source.name, source, mistakes)
+        for (name, notebook), answers in self.answers.items():
+            students.fill_in(self.homes[name] / ASSIGNMENT / notebook, answers)
         print(f"            {students.REFERENCE}: the reference answers, and something in every essay")
         print(f"            {students.MISTAKES}: the same with {_listed(entry.name for entry in self.mistakes)}")
         print(f"            {students.UNTOUCHED}: nothing")

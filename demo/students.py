@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ UNTOUCHED = "uma_untouched"
 STUDENTS = (REFERENCE, MISTAKES, UNTOUCHED)
 
 # Entries of misconceptions/, each of another question: the mistakes that MISTAKES hands in.
-MISCONCEPTIONS = ("rms-eps-outside-root", "attention-no-scale", "rope-halves")
+MISCONCEPTIONS = ("attention-no-scale", "rmsnorm-eps-outside-root", "rope-halves")
 
 REASONS = {
     REFERENCE: "every autograded point",
@@ -37,38 +37,37 @@ def chosen_mistakes(folder: Path) -> list[catalogue.Entry]:
     return [entries[name] for name in MISCONCEPTIONS]
 
 
-def fill_in(fetched: Path, source: Path, mistakes: Sequence[catalogue.Entry]) -> None:
-    """Write the reference answers, changed by `mistakes`, into a student's notebook, and something into each essay.
+def answers(source: Path, mistakes: Sequence[catalogue.Entry]) -> dict[str, str]:
+    """Reference answers of an instructor's notebook by grade_id, changed by `mistakes`, and something for each essay.
 
     Args:
-        fetched: the released notebook in the student's folder; it is overwritten.
-        source: the instructor's notebook of the same name.
+        source: the notebook.
         mistakes: entries of the catalogue; those of other notebooks are left out.
     """
-    answers = _answers(source, [entry for entry in mistakes if entry.notebook == source.stem])
-    notebook = nbformat.read(fetched, as_version=4)
-    for cell in notebook.cells:
-        name = notebook_cells.grade_id(cell)
-        if name in answers:
-            cell.source = answers.pop(name)
-    if answers:
-        raise DemoError(f"{fetched.name} was released without the cells {', '.join(answers)}; compare it with {source}")
-    nbformat.write(notebook, fetched)
-
-
-def _answers(source: Path, mistakes: Sequence[catalogue.Entry]) -> dict[str, str]:
     cells = {notebook_cells.grade_id(cell): cell for cell in notebook_cells.read(source)["cells"]}
-    answers = {}
+    found = {}
     for name, cell in cells.items():
         if notebook_cells.role(cell) == "solution":
-            answers[name] = catalogue.without_markers(notebook_cells.source(cell))
+            found[name] = catalogue.without_markers(notebook_cells.source(cell))
         elif notebook_cells.role(cell) == "manual":
-            answers[name] = ESSAY
+            found[name] = ESSAY
     for entry in mistakes:
-        if entry.cell not in answers:
-            raise DemoError(f"{entry.where}: {source.name} has no cell {entry.cell}; correct the entry")
-        answers[entry.cell] = catalogue.apply(entry, notebook_cells.source(cells[entry.cell]))
-    return answers
+        if entry.notebook == source.stem:
+            if entry.cell not in found:
+                raise DemoError(f"{entry.where}: {source.name} has no cell {entry.cell}; correct the entry")
+            found[entry.cell] = catalogue.apply(entry, notebook_cells.source(cells[entry.cell]))
+    return found
+
+
+def fill_in(fetched: Path, answers: Mapping[str, str]) -> None:
+    """Write `answers`, by grade_id, into a student's notebook."""
+    left = dict(answers)
+    notebook = nbformat.read(fetched, as_version=4)
+    for cell in notebook.cells:
+        cell.source = left.pop(notebook_cells.grade_id(cell), cell.source)
+    if left:
+        raise DemoError(f"{fetched.name} was released without the cells {', '.join(left)}; compare it with its source")
+    nbformat.write(notebook, fetched)
 
 
 def expected_points(tests: dict[str, float], mistakes: Sequence[catalogue.Entry]) -> dict[str, dict[str, float]]:

@@ -279,7 +279,7 @@ def _captured_output() -> Iterator[Callable[[], tuple[str, str]]]:
         sys.stdout, sys.stderr = [
             undo.enter_context(
                 io.TextIOWrapper(
-                    open(os.dup(file.fileno()), "wb", buffering=0),
+                    io.FileIO(os.dup(file.fileno()), "w"),
                     encoding="utf-8",
                     errors="backslashreplace",
                     newline="\n",

@@ -221,19 +221,16 @@ def test_fill_in(tmp_path, mistakes, answer):
     model = "Say why.\n### BEGIN SOLUTION\nBecause.\n### END SOLUTION"
     nbformat.write(notebook("### BEGIN SOLUTION\ny = 3 * x\n### END SOLUTION", model), source)
     nbformat.write(notebook("# YOUR CODE HERE", "YOUR ANSWER HERE"), fetched)
-    students.fill_in(fetched, source, mistakes)
+    students.fill_in(fetched, students.answers(source, mistakes))
     filled = [cell.source for cell in nbformat.read(fetched, as_version=4).cells]
     assert filled == [answer, students.ESSAY, "check()"]
 
 
 def test_fill_in_says_which_cell_was_not_released(tmp_path):
-    source, fetched = tmp_path / "one.ipynb", tmp_path / "fetched.ipynb"
-    nbformat.write(notebook("y = 3 * x", "Because."), source)
-    released = notebook("", "")
-    del released.cells[0]
-    nbformat.write(released, fetched)
-    with pytest.raises(DemoError, match="q1_1_answer"):
-        students.fill_in(fetched, source, [])
+    fetched = tmp_path / "fetched.ipynb"
+    nbformat.write(notebook("", ""), fetched)
+    with pytest.raises(DemoError, match="q1_3_answer"):
+        students.fill_in(fetched, {"q1_1_answer": "1", "q1_3_answer": "3"})
 
 
 def test_mistakes_are_in_three_questions_and_cost_points():

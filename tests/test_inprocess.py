@@ -53,8 +53,8 @@ def test_runs_do_not_see_each_other_or_the_caller():
 
 
 def test_traceback_begins_in_the_cell_and_shows_its_lines():
-    _, result = run(cell("def broken():\n    return [][3]", "q1_answer"), cell("\nbroken()", "q1_check", points=1))
-    assert result.traceback.startswith('Traceback (most recent call last):\n  File "<notebook: q1_check>", line 2')
+    _, result = run(cell("def broken():\n    return [][3]", "q1_broken"), cell("\nbroken()", "q1_traceback", points=1))
+    assert result.traceback.startswith('Traceback (most recent call last):\n  File "<notebook: q1_traceback>", line 2')
     assert "return [][3]" in result.traceback
     assert "inprocess.py" not in result.traceback
     assert result.message == "IndexError: list index out of range"
