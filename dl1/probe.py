@@ -10,7 +10,7 @@ import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -19,12 +19,6 @@ from dl1.errors import CourseError
 from dl1.unfinished import explained
 
 _ABSENT = object()
-
-
-class Transport(Protocol):
-    """Carries a call of a probe to student code and its answer back."""
-
-    def __call__(self, probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any: ...
 
 
 class Probe:
@@ -37,7 +31,9 @@ class Probe:
 
     def __init__(self, function: Callable, given: dict[str, Any]) -> None:
         if function.__code__.co_freevars:
-            raise CourseError(f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments")
+            raise CourseError(
+                f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments"
+            )
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
             raise CourseError(f"the probe {function.__name__} has to be a plain function that returns its data")
         self.function = function
@@ -46,7 +42,7 @@ class Probe:
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _transport(self, args, kwargs)
+        return (protocol.transport() or run_here)(self, args, kwargs)
 
 
 def probe(function: Callable | None = None, *, given: dict[str, Any] | None = None) -> Any:
@@ -119,12 +115,6 @@ def doubles_in_place(namespace: dict[str, Any], given: dict[str, Any]) -> Iterat
         yield
 
 
-def use_transport(transport: Transport | None) -> None:
-    """Sets what carries probes from here on; ``None`` restores :func:`run_here`."""
-    global _transport
-    _transport = transport or run_here
-
-
 def _places(namespace: dict[str, Any], name: str, original: Any) -> list[dict[str, Any]]:
     """Namespaces that bind the name to the original: the notebook's, and that of the module it was exported to."""
     home = sys.modules.get(getattr(original, "__module__", None) or "")
@@ -145,6 +135,3 @@ def _restore_attribute(owner: Any, name: str, original: Any) -> None:
         delattr(owner, name)
     else:
         setattr(owner, name, original)
-
-
-_transport: Transport = run_here

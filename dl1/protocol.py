@@ -26,6 +26,13 @@ the key is public and constant. A grading engine calls :func:`use_seed_key` in t
 secret, the student and the submission, so that inputs can't be foreseen and a regrade repeats them exactly. Before a
 body runs, the global torch generator is seeded from the probe's name, by whoever runs it.
 
+**Transport.** A call of a probe is carried by what :func:`use_transport` has set; nothing is set in a student's
+notebook, where the body runs in the same process.
+
+**Failures.** Each function of this package whose name begins with ``check_`` is a check: it returns if it found
+nothing wrong, and otherwise raises an ``AssertionError`` with two texts, ``name`` (what was checked) and ``kind`` (how
+it failed).
+
 **Errors.** If the body raises, the student's own exception is seen in a student's notebook; a grading engine reports it to
 the check as :class:`ProbeError`, which holds the names of the exception's classes (``names``, most special first)
 and, for teaching staff only, its text cut to :data:`MAX_ERROR_TEXT` characters. ``NotImplementedError`` always means
@@ -40,7 +47,7 @@ import hmac
 import json
 import math
 import struct
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -64,6 +71,15 @@ _PUBLIC_KEY = b"a student's own notebook"
 _key = _PUBLIC_KEY
 
 
+class Transport(Protocol):
+    """Carries a call of a probe to student code and its answer back."""
+
+    def __call__(self, probe: Any, args: tuple, kwargs: dict[str, Any]) -> Any: ...
+
+
+_transport: Transport | None = None
+
+
 class ProtocolError(CourseError):
     """A value may not cross between a check and student code, or a message is not of the contract's form."""
 
@@ -80,6 +96,17 @@ class ProbeError(CourseError):
         super().__init__(f"the code under test raised {names[0]}")
         self.names = names
         self.text = text[:MAX_ERROR_TEXT]
+
+
+def use_transport(transport: Transport | None) -> None:
+    """Sets what carries calls of probes from here on; ``None`` restores a student's notebook, where bodies run here."""
+    global _transport
+    _transport = transport
+
+
+def transport() -> Transport | None:
+    """What :func:`use_transport` has set."""
+    return _transport
 
 
 def use_seed_key(key: bytes | None) -> None:

@@ -1,0 +1,102 @@
+"""Makes what students wrote and printed harmless for a browser, before it is stored where others look at it.
+
+Formgrader and feedback pages show notebooks as HTML. A student's markdown may hold HTML, an output may hold scripts,
+and formulas know commands that make links. What is kept is text, pictures, and markdown without any HTML of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+MAX_TEXT = 200_000
+MAX_PICTURE = 8 * 2**20
+_PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+_LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(\s*<?([^)\s>]*)>?[^)\n]*\)")
+_REFERENCE = re.compile(r"^ {0,3}\[[^\]\n]+\]:.*$", re.MULTILINE)
+_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s\"'<>`\\]+\Z", re.IGNORECASE)
+_FIGURE = re.compile(r"figures/[A-Za-z0-9_-]+\.(?:svg|png|jpg)\Z")
+# Commands of MathJax that make links, set attributes, or load more of it.
+_COMMANDS = re.compile(
+    r"\\(?:href|url|unicode|class|cssId|style|data|require|toggle|texttip|mathtip|action|newcommand|renewcommand|def|let"
+    r"|gdef|newenvironment|begingroup|bbox|color|textcolor|colorbox|fcolorbox|definecolor|htmlClass|htmlId|htmlStyle"
+    r"|htmlData|includegraphics|mmlToken)(?![A-Za-z])"
+)
+
+
+def safe_markdown(text: str) -> str:
+    """Markdown without HTML; links only to web and mail addresses, pictures only from the assignment's own figures."""
+    text = _text(text)
+    text = _REFERENCE.sub("", text)
+    text = _COMMANDS.sub(lambda match: r"\text{" + match[0][1:] + "}", text)
+    text = _LINK.sub(_safe_link, text)
+    # Ampersands too, so that no entity becomes a character of markup. A quote at the beginning of a line stays.
+    lines = []
+    for line in text.replace("&", "&amp;").replace("<", "&lt;").split("\n"):
+        quote = re.match(r"(?:\s{0,3}>)*", line)[0]
+        lines.append(quote + line[len(quote) :].replace(">", "&gt;"))
+    return "\n".join(lines)
+
+
+def safe_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs of a cell with only text, error texts and pictures; widgets, HTML and scripts become their text form."""
+    kept = []
+    for output in outputs:
+        kind = output.get("output_type")
+        if kind == "stream":
+            name = "stderr" if output.get("name") == "stderr" else "stdout"
+            kept.append({"output_type": "stream", "name": name, "text": _text(output.get("text", ""))})
+        elif kind == "error":
+            lines = [_text(line) for line in output.get("traceback", [])][:500]
+            texts = {key: _text(output.get(key, ""), 20_000) for key in ("ename", "evalue")}
+            kept.append({"output_type": "error", **texts, "traceback": lines})
+        elif kind in ("display_data", "execute_result"):
+            data = _safe_bundle(output.get("data", {}))
+            made = {"output_type": kind, "data": data, "metadata": {}}
+            if kind == "execute_result":
+                made["execution_count"] = output.get("execution_count")
+            if data:
+                kept.append(made)
+    return kept
+
+
+def _safe_bundle(data: Any) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    if not isinstance(data, dict):
+        return kept
+    for kind, beginning in _PICTURES.items():
+        picture = data.get(kind)
+        if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
+            try:
+                raw = base64.b64decode("".join(picture.split()), validate=True)
+            except (binascii.Error, ValueError):
+                continue
+            if raw.startswith(beginning):
+                kept[kind] = base64.b64encode(raw).decode()
+    if not kept and isinstance(data.get("text/markdown"), (str, list)):
+        kept["text/markdown"] = safe_markdown(_text(data["text/markdown"]))
+    if isinstance(data.get("text/plain"), (str, list)):
+        kept["text/plain"] = _text(data["text/plain"])
+    return kept
+
+
+def _safe_link(match: re.Match) -> str:
+    picture, words, address = match.groups()
+    if picture:
+        return f"![{_words(words)}]({address})" if _FIGURE.match(address) else f"{_words(words)} (picture left out)"
+    return f"[{_words(words)}]({address})" if _SCHEME.match(address) else f"{_words(words)} ({address})"
+
+
+def _words(text: str) -> str:
+    return text.replace("[", "").replace("]", "")
+
+
+def _text(text: Any, limit: int = MAX_TEXT) -> str:
+    if isinstance(text, list):
+        text = "".join(part for part in text if isinstance(part, str))
+    if not isinstance(text, str):
+        return ""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= limit else text[:limit] + "\n… (the rest was left out)"

@@ -1,0 +1,107 @@
+"""The course secret, and the keys that are derived from it for each student, submission and purpose.
+
+Inputs of checks are drawn from such a key, so that nobody can foresee them and a regrade repeats them exactly. Whoever
+has the secret can foresee the inputs of every check of the course.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proctor.errors import ProctorError
+
+FILE_NAME = ".proctor_secret"
+_BYTES = 32
+_MAX_FILE = 1_000
+
+
+@dataclass(frozen=True)
+class Secret:
+    """The bytes of the course secret; they are never shown."""
+
+    value: bytes = field(repr=False)
+
+    def key(self, purpose: str, student: str, digest: str) -> bytes:
+        """Key of 32 bytes, HMAC-SHA256 over purpose, student and digest of the submission.
+
+        Args:
+            purpose: what the key is for, e.g. "checks"; the key for one purpose tells nothing about another's.
+        """
+        # As JSON, so that no two different triples make the same text.
+        message = json.dumps([purpose, student, digest]).encode()
+        return hmac.new(self.value, message, hashlib.sha256).digest()
+
+
+def default_path(course_root: Path) -> Path:
+    """Place of the secret unless configured: beside the repository that holds the course."""
+    return _repository(course_root).parent / FILE_NAME
+
+
+def load_secret(path: Path, course_root: Path) -> Secret:
+    """Read the secret, and make it on first use, readable by its owner only.
+
+    Raises:
+        ProctorError: the file lies inside the repository, others may read it, or it is no secret.
+    """
+    path = path.expanduser().absolute()
+    inside = _repository(course_root)
+    if path.parent.resolve().is_relative_to(inside):
+        raise ProctorError(f"{path}: the course secret must lie outside of {inside}; set another path for it")
+    try:
+        if not path.exists() and not path.is_symlink():
+            _create(path)
+        text = _read_private(path)
+    except OSError as error:
+        raise ProctorError(f"{path}: the course secret can't be used ({error.strerror}); set another path") from error
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) < _BYTES:
+        raise ProctorError(
+            f"{path}: is not a course secret; restore it from your backup, or move it away for a new one"
+        )
+    return Secret(value)
+
+
+def _repository(course_root: Path) -> Path:
+    """The folder under version control that holds the course, or the course itself."""
+    root = course_root.resolve()
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+
+
+def _create(path: Path) -> None:
+    # Complete before it has its name, so that of two runs that start together both read the same secret.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+
+
+def _read_private(path: Path) -> str:
+    # Without waiting: a FIFO of this name would block for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ProctorError(f"{path}: the course secret has to be a regular file; set another path")
+        if status.st_uid not in (os.geteuid(), 0):
+            raise ProctorError(f"{path}: belongs to somebody else; make it your own (chown) or set another path")
+        if status.st_mode & 0o077:
+            raise ProctorError(f"{path}: others may read the course secret; run `chmod 600 {path}`")
+        return file.read(_MAX_FILE).decode("ascii", "replace").strip()

@@ -1,0 +1,95 @@
+"""The course secret: where it may lie, who may read it, and keys that repeat and tell nothing about each other."""
+
+import os
+import stat
+
+import pytest
+
+from proctor.errors import ProctorError
+from proctor.secret import FILE_NAME, Secret, default_path, load_secret
+
+
+@pytest.fixture
+def course(tmp_path):
+    root = tmp_path / "repository" / "course"
+    root.mkdir(parents=True)
+    (tmp_path / "repository" / ".git").mkdir()
+    return root
+
+
+def test_default_lies_beside_the_repository(course, tmp_path):
+    assert default_path(course) == tmp_path / FILE_NAME
+    alone = tmp_path / "alone" / "course"
+    alone.mkdir(parents=True)
+    assert default_path(alone) == tmp_path / "alone" / FILE_NAME
+
+
+def test_made_once_and_readable_by_its_owner_only(course):
+    path = default_path(course)
+    first = load_secret(path, course)
+    assert load_secret(path, course) == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [FILE_NAME]
+    assert len(first.value) == 32
+    assert first.value.hex() not in repr(first)
+
+
+def test_two_courses_have_two_secrets(course, tmp_path):
+    assert load_secret(tmp_path / "one", course) != load_secret(tmp_path / "two", course)
+
+
+def test_inside_the_repository_is_refused(course):
+    (course.parent / "link").symlink_to(course)
+    for path in (course / "secret", course.parent / "secret", course.parent / "link" / "secret"):
+        with pytest.raises(ProctorError, match="outside"):
+            load_secret(path, course)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_others_with_access_are_refused(course, mode):
+    path = default_path(course)
+    load_secret(path, course)
+    path.chmod(mode)
+    with pytest.raises(ProctorError, match="chmod 600"):
+        load_secret(path, course)
+
+
+@pytest.mark.parametrize("content", ["", "short", "ab" * 31, "xy" * 32])
+def test_what_is_no_secret_is_refused_and_kept(course, content):
+    path = default_path(course)
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(ProctorError, match="not a course secret"):
+        load_secret(path, course)
+    assert path.read_text() == content
+
+
+def test_links_fifos_folders_and_missing_places_are_refused(course, tmp_path):
+    real = tmp_path / "real"
+    load_secret(real, course)
+    (tmp_path / "link").symlink_to(real)
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    (tmp_path / "folder").mkdir(mode=0o700)
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for path in ("link", "dangling", "folder", "fifo", "absent/secret"):
+        with pytest.raises(ProctorError, match="secret"):
+            load_secret(tmp_path / path, course)
+    assert not (tmp_path / "absent").exists()
+
+
+def test_keys_repeat_and_differ_in_each_part():
+    secret = Secret(b"s" * 32)
+    key = secret.key("checks", "ada", "00ff")
+    assert len(key) == 32
+    assert Secret(b"s" * 32).key("checks", "ada", "00ff") == key
+    others = {
+        secret.key("kernel", "ada", "00ff"),
+        secret.key("checks", "bob", "00ff"),
+        secret.key("checks", "ada", "00fe"),
+        # a join without lengths would give the same text
+        secret.key("checks", "ada00", "ff"),
+        secret.key("checksada", "", "00ff"),
+        Secret(b"t" * 32).key("checks", "ada", "00ff"),
+    }
+    assert len(others | {key}) == 7
