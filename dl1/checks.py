@@ -16,7 +16,16 @@ import torch
 from dl1.errors import CheckFailed
 from dl1.protocol import ProbeError
 
-KINDS = ("wrong value", "wrong shape", "wrong dtype", "wrong type", "not finite", "no gradient", "exception", "no exception")
+KINDS = (
+    "wrong value",
+    "wrong shape",
+    "wrong dtype",
+    "wrong type",
+    "not finite",
+    "no gradient",
+    "exception",
+    "no exception",
+)
 
 
 def check_close(
@@ -183,7 +192,8 @@ def _compare_tensors(actual, expected: torch.Tensor, rtol: float, atol: float, n
     where = tuple(int(i) for i in (~close).nonzero()[0])
     place = f"[{', '.join(map(str, where))}]" if where else ""
     wrong = int((~close).sum())
-    got = f"{_show(actual)}\n  {wrong} of {close.numel()} numbers differ, the first at {place or 'it'}: {_show(actual[where])}"
+    first = f"the first at {place}: " if place else ""
+    got = f"{_show(actual)}\n  {wrong} of {close.numel()} numbers differ, {first}{_show(actual[where])}"
     _fail("wrong value", name, got, f"{_show(expected)}\n  there: {_show(expected[where])}", inputs)
 
 

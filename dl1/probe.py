@@ -37,7 +37,9 @@ class Probe:
 
     def __init__(self, function: Callable, given: dict[str, Any]) -> None:
         if function.__code__.co_freevars:
-            raise CourseError(f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments")
+            raise CourseError(
+                f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments"
+            )
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
             raise CourseError(f"the probe {function.__name__} has to be a plain function that returns its data")
         self.function = function

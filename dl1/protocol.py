@@ -10,27 +10,29 @@ cell), the sources of its doubles, the top-level import statements of its cell, 
 use its parameters, its own names, those imports, and the names that the notebook promises (its interface). It never
 contains a verdict: it computes, and returns data.
 
-**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str``, ``list``, ``tuple``, ``dict``
-with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as exact types: no subclass is accepted. Tensors
-arrive detached, contiguous, on the CPU, as copies. Gradients are computed in the body and returned as tensors. A
-message is ``MAGIC``, the header's length (4 bytes, big-endian), a JSON header and the tensors' raw bytes
-(little-endian, as on every machine that torch runs on); nothing in it is ever executed or unpickled. :data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`,
-:data:`MAX_ITEMS` cap a message; for each tensor, shape × item size must equal the length of its buffer.
+**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str``, ``list``, ``tuple``,
+``dict`` with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as exact types: no subclass is
+accepted. Tensors arrive detached, contiguous, on the CPU, as copies. Gradients are computed in the body and returned
+as tensors. A message is ``MAGIC``, the header's length (4 bytes, big-endian), a JSON header and the tensors' raw
+bytes (little-endian, as on every machine that torch runs on); nothing in it is ever executed or unpickled.
+:data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`, :data:`MAX_ITEMS` cap a message; for each tensor, shape ×
+item size must equal the length of its buffer.
 
-**Doubles.** ``given={"RMSNorm": Double}`` puts a class or function of the test cell in place of an earlier answer while
-the body runs, and takes it back afterwards: into the notebook's globals and, where the replaced object is also a
-global of the module that defines it (an exported ``gpt.py``), there too. ``"GPT.forward"`` replaces a class's attribute.
+**Doubles.** ``given={"RMSNorm": Double}`` puts a class or function of the test cell in place of an earlier answer
+while the body runs, and takes it back afterwards: into the notebook's globals and, where the replaced object is also
+a global of the module that defines it (an exported ``gpt.py``), there too. ``"GPT.forward"`` replaces a class's
+attribute.
 
-**Seeds.** :func:`seed` turns the name of a draw into a number through HMAC with the current key. In a student's notebook
-the key is public and constant. A grading engine calls :func:`use_seed_key` in the checker with a key made from the course
-secret, the student and the submission, so that inputs can't be foreseen and a regrade repeats them exactly. Before a
-body runs, the global torch generator is seeded from the probe's name, by whoever runs it.
+**Seeds.** :func:`seed` turns the name of a draw into a number through HMAC with the current key. In a student's
+notebook the key is public and constant. A grading engine calls :func:`use_seed_key` in the checker with a key made
+from the course secret, the student and the submission, so that inputs can't be foreseen and a regrade repeats them
+exactly. Before a body runs, the global torch generator is seeded from the probe's name, by whoever runs it.
 
-**Errors.** If the body raises, the student's own exception is seen in a student's notebook; a grading engine reports it to
-the check as :class:`ProbeError`, which holds the names of the exception's classes (``names``, most special first)
-and, for teaching staff only, its text cut to :data:`MAX_ERROR_TEXT` characters. ``NotImplementedError`` always means
-"not finished" and is never an expected answer. The text can contain anything that the body could see, so it must not
-reach the student for a hidden check.
+**Errors.** If the body raises, the student's own exception is seen in a student's notebook; a grading engine reports
+it to the check as :class:`ProbeError`, which holds the names of the exception's classes (``names``, most special
+first) and, for teaching staff only, its text cut to :data:`MAX_ERROR_TEXT` characters. ``NotImplementedError`` always
+means "not finished" and is never an expected answer. The text can contain anything that the body could see, so it
+must not reach the student for a hidden check.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ def encode(value: Any) -> bytes:
     """Message for one value of the contract's types.
 
     Raises:
-        ProtocolError: the value, or something inside it, may not cross; the message says where and what to return instead.
+        ProtocolError: the value, or something inside it, may not cross; the message says where, and what to return.
     """
     buffers: list[bytes] = []
     count = [0]
