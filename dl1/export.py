@@ -33,7 +33,7 @@ def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]
     """Writes classes, functions and constants of a notebook, with all they use, to an importable module.
 
     The module imports on its own: methods attached by ``@method_of`` and helper functions of other cells come along,
-    and so do the imports that the code needs. A file of an earlier export is replaced in one step, if the new one imports.
+    and so do the imports that the code needs. An earlier export is replaced in one step, if the new one imports.
 
     Args:
         filename: name of the module's file, such as ``"gpt.py"``, in :func:`dl1.places.output_folder`.
