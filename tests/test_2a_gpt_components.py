@@ -165,3 +165,15 @@ def test_presets(gpt):
 def test_odd_heads_are_refused_with_a_reason(gpt):
     with pytest.raises(ValueError, match="even heads"):
         gpt.CausalSelfAttention(gpt.GPTConfig(n_head=3, n_embd=9))
+
+
+@pytest.mark.slow
+def test_kill_table_in_the_docs_is_what_the_catalogue_gives_today(tmp_path):
+    table = tmp_path / "table.md"
+    command = [sys.executable, "-m", "proctor.catalogue", "--markdown", str(table), "source", "misconceptions"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0 surprises" in run.stdout
+    assert table.read_text() == (ROOT / "docs" / "misconceptions.md").read_text(), (
+        "run make misconceptions ARGS=--markdown…"
+    )
