@@ -87,6 +87,9 @@ def check_equal(actual: Any, expected: Any, *, name: str = "value", inputs: Mapp
     if isinstance(expected, (list, tuple)) and len(actual) == len(expected):
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
             check_equal(a, e, name=f"{name}, item {i}", inputs=inputs)
+    elif isinstance(expected, dict) and set(actual) == set(expected):
+        for key in expected:
+            check_equal(actual[key], expected[key], name=f"{name}, {key}", inputs=inputs)
     elif actual != expected:
         _fail("wrong value", name, actual, expected, inputs)
 

@@ -77,7 +77,7 @@ def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tens
         low, high, colours = -max(-low, high), max(-low, high), "RdBu_r"
     else:
         low, high, colours = 0.0, high or 1.0, "Blues"
-    axis.imshow(matrix, vmin=low, vmax=high, cmap=colours, aspect="equal" if min(matrix.shape) > 1 else "auto")
+    axis.imshow(matrix.numpy(), vmin=low, vmax=high, cmap=colours, aspect="equal" if min(matrix.shape) > 1 else "auto")
     axis.set_title(title, fontsize=10)
     axis.set(xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0]))
     axis.tick_params(labelsize=8, length=0)

@@ -24,7 +24,7 @@ def output_folder(notebook_folder: Path | None = None) -> Path:
     try:
         here = (notebook_folder or Path.cwd()).resolve()
     except FileNotFoundError:
-        raise CourseError("the notebook's folder was moved or deleted: open the notebook again and restart it") from None
+        raise CourseError("the notebook's folder was moved or deleted: open the notebook again") from None
     source = here.parent
     if source.name == "source" and (source.parent / CONFIG_NAME).is_file():
         here = source.parent / "scratch" / here.name

@@ -179,7 +179,9 @@ def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes]) -> Any:
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in DTYPES or tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
         raise ProtocolError(f"{where} is a tensor of {tensor.dtype}, {tensor.layout}, {tensor.device}: make it dense")
-    flat = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # A clone, because contiguous() leaves the odd strides of a tensor of one element as they are.
+    flat = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
     buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     return {"x": [name, list(tensor.shape), len(buffers) - 1]}
 

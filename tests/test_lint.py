@@ -56,7 +56,9 @@ def solution(source: str = SOLUTION, cell_id: str = "q1_double") -> dict:
 
 
 def checking(source: str = TEST, cell_id: str = "q1_values", points: object = 2) -> dict:
-    return code(source, cell_id, grade=True, locked=True, solution=False, points=points)
+    cell = code(source, cell_id, grade=True, locked=True, solution=False, points=points)
+    cell["metadata"]["tags"] = ["raises-exception"]
+    return cell
 
 
 def essay(source: str = ESSAY) -> dict:
@@ -239,6 +241,12 @@ def test_what_a_run_leaves_behind_and_attachments():
     found = messages(content)
     assert sum("has outputs or an execution count" in line for line in found) == 2
     assert any("has attachments (a.png)" in line for line in found)
+
+
+def test_checks_do_not_stop_a_run_of_all_cells():
+    content = notebook()
+    del content["cells"][2]["metadata"]["tags"]
+    assert any("give it the tag raises-exception" in line for line in messages(content))
 
 
 def test_command_line(tmp_path, capsys):
