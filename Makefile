@@ -59,7 +59,7 @@ distclean: clean ## also remove the environment and JupyterLab's settings
 
 # A stamp is written after everything in its rule has worked, so an interrupted installation is simply taken up again.
 $(ENV): constraints.txt pyproject.toml dl1/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "The staff's tools need Python 3.11 or newer; '$(PYTHON)' is older or missing."; \
 		echo "Name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \

@@ -1,4 +1,4 @@
-"""Largest error of every attention kernel of this machine against a float64 oracle: ``python benchmarks/attention_error.py``.
+"""Largest error of every attention kernel of this machine against a float64 oracle.
 
 The tolerances in ``dl1/attention_kernels.py`` come from here. Needs torch and this repository, nothing else.
 """

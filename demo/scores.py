@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from nbgrader.api import Gradebook
 
 from demo.run_folder import ASSIGNMENT
-from proctor import catalogue
+from proctor import catalogue, notebook_cells
 
 
 @dataclass(frozen=True)
@@ -40,38 +41,30 @@ def read_scores(database: str, course_id: str) -> list[Score]:
         ]
 
 
-def table(scores: Sequence[Score], tests: Mapping[str, float]) -> str:
-    """The points per student and question as text; "6 +2" means 6 points autograded and 2 more that wait for a TA.
+def possible_scores(notebook: dict[str, Any]) -> list[Score]:
+    """The graded cells of an instructor's notebook, with what they can bring: points, or a wait for a TA."""
+    scores = []
+    for cell in notebook["cells"]:
+        role = notebook_cells.role(cell)
+        if role in ("test", "manual"):
+            points = float(notebook_cells.nbgrader_metadata(cell)["points"])
+            manual = role == "manual"
+            scores.append(Score("possible", notebook_cells.grade_id(cell), points, None if manual else points, manual))
+    return scores
 
-    Args:
-        scores: of all students.
-        tests: the autograded cells' points by grade_id.
-    """
+
+def table(scores: Sequence[Score]) -> str:
+    """The points per student and question as text; "6 +2" means 6 points autograded and 2 more that wait for a TA."""
     frame = pd.DataFrame(
-        [
-            {
-                "student": score.student,
-                "question": question_number(score.cell),
-                "got": score.got or 0.0,
-                "waiting": score.points if score.waiting else 0.0,
-            }
-            for score in scores
-        ]
+        {
+            "student": score.student,
+            "question": question_number(score.cell),
+            "got": score.got or 0.0,
+            "waiting": score.points if score.waiting else 0.0,
+        }
+        for score in scores
     )
-    one_student = scores[0].student
-    possible = pd.DataFrame(
-        [
-            {
-                "student": "possible",
-                "question": question_number(score.cell),
-                "got": tests.get(score.cell, 0.0),
-                "waiting": 0.0 if score.cell in tests else score.points,
-            }
-            for score in scores
-            if score.student == one_student
-        ]
-    )
-    sums = pd.concat([possible, frame]).groupby(["student", "question"], sort=False)[["got", "waiting"]].sum()
+    sums = frame.groupby(["student", "question"], sort=False).sum()
     shown = sums.apply(lambda row: _shown(row.got, row.waiting), axis=1).unstack(sort=False)
     shown = shown[sorted(shown.columns, key=_by_number)]
     totals = sums.groupby("student", sort=False).sum()

@@ -101,11 +101,9 @@ class _Demo:
                     raise DemoError(f"{name} got no feedback on {source.stem}; the logs are in {self.folder.logs}")
 
     def _report(self, started: float) -> int:
-        tests: dict[str, float] = {}
-        for source in self.notebooks:
-            tests |= students.autograded_points(notebook_cells.read(source))
+        possible = [score for source in self.notebooks for score in scores.possible_scores(notebook_cells.read(source))]
         course = self.config.CourseDirectory
-        text, as_expected = compared(scores.read_scores(course.db_url, course.course_id), tests, self.mistakes)
+        text, as_expected = compared(scores.read_scores(course.db_url, course.course_id), possible, self.mistakes)
         print(f"\n{text}")
         page = self.folder.course / "feedback" / students.MISTAKES / ASSIGNMENT / f"{self.notebooks[0].stem}.html"
         print(f"\nA feedback page:  {_shown(page)}")
@@ -115,23 +113,20 @@ class _Demo:
 
 
 def compared(
-    found: Sequence[scores.Score], tests: dict[str, float], mistakes: Sequence[catalogue.Entry]
+    found: Sequence[scores.Score], possible: Sequence[scores.Score], mistakes: Sequence[catalogue.Entry]
 ) -> tuple[str, bool]:
     """The table of points and what it should be, as text, and whether it is so.
 
     Args:
         found: all scores of the gradebook.
-        tests: the autograded cells' points by grade_id.
+        possible: what each graded cell can bring.
         mistakes: what the student with mistakes handed in.
     """
+    tests = {score.cell: score.points for score in possible if not score.waiting}
     expected = students.expected_points(tests, mistakes)
     surprises = scores.differences(found, expected)
-    lines = [
-        'Points per question: autograded, and after a "+" what waits for a TA.',
-        "",
-        scores.table(found, tests),
-        "",
-    ]
+    lines = ['Points per question: autograded, and after a "+" what waits for a TA.', ""]
+    lines += [scores.table([*possible, *found]), ""]
     for name, cells in expected.items():
         lines.append(
             f"{name} should have {sum(cells.values()):g} of {sum(tests.values()):g}: {students.REASONS[name]}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
@@ -70,7 +69,7 @@ def fill_in(fetched: Path, answers: Mapping[str, str]) -> None:
     nbformat.write(notebook, fetched)
 
 
-def expected_points(tests: dict[str, float], mistakes: Sequence[catalogue.Entry]) -> dict[str, dict[str, float]]:
+def expected_points(tests: Mapping[str, float], mistakes: Sequence[catalogue.Entry]) -> dict[str, dict[str, float]]:
     """Points that each student must get on each autograded cell.
 
     Args:
@@ -82,13 +81,4 @@ def expected_points(tests: dict[str, float], mistakes: Sequence[catalogue.Entry]
         REFERENCE: dict(tests),
         MISTAKES: {name: 0.0 if name in lost else points for name, points in tests.items()},
         UNTOUCHED: dict.fromkeys(tests, 0.0),
-    }
-
-
-def autograded_points(notebook: dict[str, Any]) -> dict[str, float]:
-    """Points of a notebook's autograded cells by grade_id."""
-    return {
-        notebook_cells.grade_id(cell): float(notebook_cells.nbgrader_metadata(cell)["points"])
-        for cell in notebook["cells"]
-        if notebook_cells.role(cell) == "test"
     }

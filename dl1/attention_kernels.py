@@ -1,7 +1,7 @@
 """The kernels behind ``F.scaled_dot_product_attention``: which of them run here, and how exact each dtype is.
 
-PyTorch picks one of several kernels by device, dtype and shape. A check pins them one by one, and says which it could not
-ask. ``benchmarks/attention_error.py`` measures every kernel of a machine against a float64 oracle.
+PyTorch picks one of several kernels by device, dtype and shape. A check pins them one by one, and says which it could
+not ask. ``benchmarks/attention_error.py`` measures every kernel of a machine against a float64 oracle.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ KERNELS = {
     "cuda": ("MATH", "EFFICIENT_ATTENTION", "FLASH_ATTENTION", "CUDNN_ATTENTION"),
 }
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-# Largest absolute error that a check accepts, for standard normal q, k and v of up to 64 positions: about three times the
-# largest error that benchmarks/attention_error.py found (benchmarks/README.md says when and on which devices).
+# Largest absolute error that a check accepts, for standard normal q, k and v of up to 64 positions: about three times
+# the largest error that benchmarks/attention_error.py found (benchmarks/README.md says when and on which devices).
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 4e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 
 

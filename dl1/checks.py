@@ -16,7 +16,16 @@ import torch
 from dl1.errors import CheckFailed
 from dl1.protocol import ProbeError
 
-KINDS = ("wrong value", "wrong shape", "wrong dtype", "wrong type", "not finite", "no gradient", "exception", "no exception")
+KINDS = (
+    "wrong value",
+    "wrong shape",
+    "wrong dtype",
+    "wrong type",
+    "not finite",
+    "no gradient",
+    "exception",
+    "no exception",
+)
 
 
 def check_close(
@@ -78,6 +87,9 @@ def check_equal(actual: Any, expected: Any, *, name: str = "value", inputs: Mapp
     if isinstance(expected, (list, tuple)) and len(actual) == len(expected):
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
             check_equal(a, e, name=f"{name}, item {i}", inputs=inputs)
+    elif isinstance(expected, dict) and set(actual) == set(expected):
+        for key in expected:
+            check_equal(actual[key], expected[key], name=f"{name}, {key}", inputs=inputs)
     elif actual != expected:
         _fail("wrong value", name, actual, expected, inputs)
 
@@ -183,7 +195,8 @@ def _compare_tensors(actual, expected: torch.Tensor, rtol: float, atol: float, n
     where = tuple(int(i) for i in (~close).nonzero()[0])
     place = f"[{', '.join(map(str, where))}]" if where else ""
     wrong = int((~close).sum())
-    got = f"{_show(actual)}\n  {wrong} of {close.numel()} numbers differ, the first at {place or 'it'}: {_show(actual[where])}"
+    first = f"the first at {place}: " if place else ""
+    got = f"{_show(actual)}\n  {wrong} of {close.numel()} numbers differ, {first}{_show(actual[where])}"
     _fail("wrong value", name, got, f"{_show(expected)}\n  there: {_show(expected[where])}", inputs)
 
 

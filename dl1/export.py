@@ -1,7 +1,7 @@
 """Turning finished notebook cells into a module that other notebooks, scripts and cluster jobs import.
 
 A kernel knows nothing of cells and their tags, but every function remembers the file that it was compiled from, and
-IPython keeps each cell's text under that name. From there the export follows what the asked-for classes and functions use.
+IPython keeps each cell's text under that name. From there the export follows what classes and functions use.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _CONSTANTS = (type(None), bool, int, float, str)
 def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]) -> Path:
     """Writes classes, functions and constants of a notebook, with all they use, to an importable module.
 
-    The module imports on its own: methods attached by ``@method_of`` and helper functions of other cells come along, and so
-    do the imports that the code needs. It replaces a file of an earlier export in one step, and only if it imports.
+    The module imports on its own: methods attached by ``@method_of`` and helper functions of other cells come along,
+    and so do the imports that the code needs. An earlier export is replaced in one step, if the new one imports.
 
     Args:
         filename: name of the module's file, such as ``"gpt.py"``, in :func:`dl1.places.output_folder`.
@@ -92,7 +92,9 @@ class _Collection:
             self._add_foreign(name, value)
 
     def text(self, filename: str) -> str:
-        blocks = ["\n".join(sorted(self.imports.values()))] + [block for piece in self.pieces.values() for block in piece]
+        blocks = ["\n".join(sorted(self.imports.values()))] + [
+            block for piece in self.pieces.values() for block in piece
+        ]
         title = f'"""{filename}: written by the notebook\'s export cell. Change the notebook and export again."""'
         return "\n\n\n".join([title, *filter(None, blocks)]) + "\n"
 
@@ -123,7 +125,8 @@ class _Collection:
             return
         kind = type(value).__name__
         raise CourseError(
-            f"`{name}` ({kind}) can't be written into a module: define it inside the function that uses it, or pass it as an argument"
+            f"`{name}` ({kind}) can't be written into a module: define it inside the function that uses it, "
+            "or pass it as an argument"
         )
 
 
@@ -155,7 +158,9 @@ def _definition(value: Any) -> _Definition:
 
 def _files_of_class(cls: type) -> list[str]:
     """Cells that may hold the class: that of its own methods, else every remembered one, newest first."""
-    own = [f.__code__.co_filename for f in _functions(cls).values() if f.__qualname__.startswith(f"{cls.__qualname__}.")]
+    own = [
+        f.__code__.co_filename for f in _functions(cls).values() if f.__qualname__.startswith(f"{cls.__qualname__}.")
+    ]
     remembered = [name for name in reversed(list(linecache.cache)) if not os.path.exists(name)]
     return [*own, *remembered]
 

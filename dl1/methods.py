@@ -1,4 +1,4 @@
-"""Giving a class its methods cell by cell. Copied as it stands into an exported module, so it imports nothing of the kit."""
+"""Giving a class its methods cell by cell. Copied as it stands into an exported module, so it imports nothing."""
 
 
 def method_of(cls):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dl1.errors import CourseError
+
 CONFIG_NAME = "nbgrader_config.py"
 
 
@@ -15,8 +17,14 @@ def output_folder(notebook_folder: Path | None = None) -> Path:
 
     Args:
         notebook_folder: folder of the notebook; the current folder, which is a kernel's, if left out.
+
+    Raises:
+        CourseError: the current folder doesn't exist any more.
     """
-    here = (notebook_folder or Path.cwd()).resolve()
+    try:
+        here = (notebook_folder or Path.cwd()).resolve()
+    except FileNotFoundError:
+        raise CourseError("the notebook's folder was moved or deleted: open the notebook again") from None
     source = here.parent
     if source.name == "source" and (source.parent / CONFIG_NAME).is_file():
         here = source.parent / "scratch" / here.name

@@ -10,21 +10,23 @@ cell), the sources of its doubles, the top-level import statements of its cell, 
 use its parameters, its own names, those imports, and the names that the notebook promises (its interface). It never
 contains a verdict: it computes, and returns data.
 
-**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str``, ``list``, ``tuple``, ``dict``
-with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as exact types: no subclass is accepted. Tensors
-arrive detached, contiguous, on the CPU, as copies. Gradients are computed in the body and returned as tensors. A
-message is ``MAGIC``, the header's length (4 bytes, big-endian), a JSON header and the tensors' raw bytes
-(little-endian, as on every machine that torch runs on); nothing in it is ever executed or unpickled. :data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`,
-:data:`MAX_ITEMS` cap a message; for each tensor, shape × item size must equal the length of its buffer.
+**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str``, ``list``, ``tuple``,
+``dict`` with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as exact types: no subclass is
+accepted. Tensors arrive detached, contiguous, on the CPU, as copies. Gradients are computed in the body and returned
+as tensors. A message is ``MAGIC``, the header's length (4 bytes, big-endian), a JSON header and the tensors' raw
+bytes (little-endian, as on every machine that torch runs on); nothing in it is ever executed or unpickled.
+:data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`, :data:`MAX_ITEMS` cap a message; for each tensor, shape ×
+item size must equal the length of its buffer.
 
-**Doubles.** ``given={"RMSNorm": Double}`` puts a class or function of the test cell in place of an earlier answer while
-the body runs, and takes it back afterwards: into the notebook's globals and, where the replaced object is also a
-global of the module that defines it (an exported ``gpt.py``), there too. ``"GPT.forward"`` replaces a class's attribute.
+**Doubles.** ``given={"RMSNorm": Double}`` puts a class or function of the test cell in place of an earlier answer
+while the body runs, and takes it back afterwards: into the notebook's globals and, where the replaced object is also
+a global of the module that defines it (an exported ``gpt.py``), there too. ``"GPT.forward"`` replaces a class's
+attribute.
 
-**Seeds.** :func:`seed` turns the name of a draw into a number through HMAC with the current key. In a student's notebook
-the key is public and constant. A grading engine calls :func:`use_seed_key` in the checker with a key made from the course
-secret, the student and the submission, so that inputs can't be foreseen and a regrade repeats them exactly. Before a
-body runs, the global torch generator is seeded from the probe's name, by whoever runs it.
+**Seeds.** :func:`seed` turns the name of a draw into a number through HMAC with the current key. In a student's
+notebook the key is public and constant. A grading engine calls :func:`use_seed_key` in the checker with a key made
+from the course secret, the student and the submission, so that inputs can't be foreseen and a regrade repeats them
+exactly. Before a body runs, the global torch generator is seeded from the probe's name, by whoever runs it.
 
 **Transport.** A call of a probe is carried by what :func:`use_transport` has set; nothing is set in a student's
 notebook, where the body runs in the same process.
@@ -33,11 +35,11 @@ notebook, where the body runs in the same process.
 nothing wrong, and otherwise raises an ``AssertionError`` with two texts, ``name`` (what was checked) and ``kind`` (how
 it failed).
 
-**Errors.** If the body raises, the student's own exception is seen in a student's notebook; a grading engine reports it to
-the check as :class:`ProbeError`, which holds the names of the exception's classes (``names``, most special first)
-and, for teaching staff only, its text cut to :data:`MAX_ERROR_TEXT` characters. ``NotImplementedError`` always means
-"not finished" and is never an expected answer. The text can contain anything that the body could see, so it must not
-reach the student for a hidden check.
+**Errors.** If the body raises, the student's own exception is seen in a student's notebook; a grading engine reports
+it to the check as :class:`ProbeError`, which holds the names of the exception's classes (``names``, most special
+first) and, for teaching staff only, its text cut to :data:`MAX_ERROR_TEXT` characters. ``NotImplementedError`` always
+means "not finished" and is never an expected answer. The text can contain anything that the body could see, so it
+must not reach the student for a hidden check.
 """
 
 from __future__ import annotations
@@ -129,7 +131,7 @@ def encode(value: Any) -> bytes:
     """Message for one value of the contract's types.
 
     Raises:
-        ProtocolError: the value, or something inside it, may not cross; the message says where and what to return instead.
+        ProtocolError: the value, or something inside it, may not cross; the message says where, and what to return.
     """
     buffers: list[bytes] = []
     count = [0]
@@ -204,7 +206,9 @@ def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes]) -> Any:
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in DTYPES or tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
         raise ProtocolError(f"{where} is a tensor of {tensor.dtype}, {tensor.layout}, {tensor.device}: make it dense")
-    flat = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # A clone, because contiguous() leaves the odd strides of a tensor of one element as they are.
+    flat = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
     buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     return {"x": [name, list(tensor.shape), len(buffers) - 1]}
 

@@ -12,12 +12,11 @@ import ast
 import itertools
 import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from proctor import kill_table, notebook_cells
 from proctor.errors import ProctorError

@@ -38,6 +38,8 @@ _BASE64_IMAGE = re.compile(
 )
 _ROLES_WITH_REGION = {"SOLUTION": ("solution", "manual"), "HIDDEN TESTS": ("test",)}
 _STUB = "raise NotImplementedError()"
+# The tag by which Jupyter goes on after an error.
+_GOES_ON = "raises-exception"
 
 
 class Finding(NamedTuple):
@@ -101,6 +103,8 @@ def _managed(cell: _Cell) -> Iterator[str]:
         yield "task cells have no model answer; make it a manually graded answer"
     if cell.role in ("solution", "test") and cell.code is None:
         yield f"a {cell.role} cell must be a code cell; change its type"
+    if cell.role == "test" and _GOES_ON not in cell.content["metadata"].get("tags", []):
+        yield f"a student's Run All Cells would stop at its first failure; give it the tag {_GOES_ON}"
     if metadata.get("grade") and _valid_points(cell) is None:
         yield "graded, but its points are not a number from 0 on; set them in Create Assignment"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor import catalogue, forked, notebook_cells, variant_runs
+from proctor import catalogue, notebook_cells, variant_runs
 from proctor.errors import ProctorError
 
 MEAN = """def mean(numbers):
@@ -55,7 +55,7 @@ def cell(source, grade_id=None, *, points=None, tags=()):
 
 def small_course():
     return [
-        cell("import no_such_module_but_ignored", tags=["demo"]) | {"source": "print('a demo')", "outputs": []},
+        cell("print('a demo')", tags=["demo"]),
         cell(MEAN, "q1_1_mean"),
         cell("assert mean([1, 2, 6]) == 3", "q1_1_values", points=2),
         cell("assert mean([4]) == 4", "q1_1_single", points=1),
@@ -189,7 +189,7 @@ def test_a_missing_file_and_an_empty_folder_are_reported(tmp_path):
     ("old", "new", "said"),
     [
         ("len(number)", "1", "occurs 0 times in the reference solution of q1_1_mean .* copy it from the notebook"),
-        ("numbers", "x", "occurs 4 times .* add a neighbouring line"),
+        ("numbers", "x", "occurs 3 times .* add a neighbouring line"),
         ("### BEGIN SOLUTION", "", "occurs 0 times"),
         ("len(numbers)", "len(numbers", "makes a syntax error in line 3"),
         ("len(numbers)", "( len(numbers) )  # the same", "changes nothing that Python sees"),
@@ -222,7 +222,8 @@ def test_the_question_of_a_cell(grade_id, expected):
 def test_solutions_are_cleared_as_nbgrader_does():
     preprocessors = pytest.importorskip("nbgrader.preprocessors")
     nbformat = pytest.importorskip("nbformat")
-    several = f"import math\n{MEAN}\n\n\nclass A:\n    def f(self):\n        ### BEGIN SOLUTION\n        pass\n        ### END SOLUTION\n"
+    method = "    def f(self):\n        ### BEGIN SOLUTION\n        pass\n        ### END SOLUTION\n"
+    several = f"import math\n{MEAN}\n\n\nclass A:\n{method}"
     clear = preprocessors.ClearSolutions(code_stub={"python": variant_runs.STUB})
     for source in (MEAN, several, "no = 'markers'"):
         copy = nbformat.from_dict(cell(source, "q1_1_mean"))
@@ -251,7 +252,7 @@ def test_a_catalogue_that_fits_passes_and_the_table_says_what_was_lost(course, c
     [
         # No check has an empty list: this mistake stays undiscovered.
         (
-            WRONG.replace("total = sum", "total = sum").replace(
+            WRONG.replace(
                 "change = [['''len(numbers)''', '''(len(numbers) - 1)''']]",
                 "change = [['''len(numbers)''', '''max(len(numbers), 1)''']]",
             ),
@@ -289,7 +290,7 @@ def test_hanging_and_crashing_variants_are_reported_and_the_others_still_run(cou
         "import statistics", "import statistics\nwhile True: pass"
     )
     kill = RIGHT.replace("mean-from-library", "kill").replace(
-        "import statistics", "import statistics, os; os.kill(os.getpid(), 11)"
+        "import statistics", "import statistics, os; os.kill(os.getpid(), 9)"
     )
     # Long enough for the other runs on a busy machine; the endless loop costs this time.
     assert course(crash + hang + kill + WRONG + RIGHT, "--timeout", "5", "--jobs", "3") == 1
@@ -304,7 +305,7 @@ def test_hanging_and_crashing_variants_are_reported_and_the_others_still_run(cou
     }
     assert "its process ended early: exit status 3" in printed
     assert "stopped after 5 s" in printed
-    assert "its process ended early: killed by SIGSEGV" in printed
+    assert "its process ended early: killed by SIGKILL" in printed
     assert table["hang"][4] == "-"
 
 
@@ -400,50 +401,6 @@ def test_modules_are_imported_before_the_fork_and_failures_ignored(monkeypatch, 
         assert os.environ["OMP_NUM_THREADS"] == "1"
     finally:
         sys.modules.pop("heavy_module", None)
-
-
-def test_children_run_at_the_same_time_and_come_back_as_they_finish(tmp_path):
-    def waits_for_other():
-        while not (tmp_path / "other").exists():
-            pass
-        return "first"
-
-    def other():
-        (tmp_path / "other").touch()
-        return {"large": "x" * 1_000_000}
-
-    # The first job ends only if the second runs beside it.
-    outcomes = dict(forked.run_forked({"first": waits_for_other, "second": other}, at_once=2, timeout=60))
-    assert outcomes["first"].value == "first"
-    assert len(outcomes["second"].value["large"]) == 1_000_000
-    assert list(dict(forked.run_forked({"a": lambda: 1, "b": lambda: 2}, at_once=1, timeout=60))) == ["a", "b"]
-
-
-def test_what_a_child_started_ends_with_it(tmp_path):
-    def leaves_a_process_behind():
-        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        return process.pid
-
-    outcome = dict(forked.run_forked({"job": leaves_a_process_behind}, at_once=1, timeout=60))["job"]
-    state = Path(f"/proc/{outcome.value}/stat")
-    if not Path("/proc/self/stat").exists():
-        pytest.skip("needs /proc to look at a process that is no child of this one")
-    # Killed, it may stay in the table as a zombie until init collects it.
-    assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-
-
-def test_an_exception_in_a_child_comes_back_as_text():
-    def wrong():
-        raise ProctorError("do this next")
-
-    def broken():
-        raise ValueError("odd")
-
-    outcomes = dict(forked.run_forked({"wrong": wrong, "broken": broken}, at_once=2, timeout=60))
-    assert {name: outcome.failure for name, outcome in outcomes.items()} == {
-        "wrong": "do this next",
-        "broken": "ValueError: odd",
-    }
 
 
 def test_a_system_without_fork_is_told_so(course, capsys, monkeypatch):

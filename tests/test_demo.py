@@ -73,6 +73,7 @@ def gradebook_points(run: Path) -> dict[str, dict[str, float]]:
     return points
 
 
+@pytest.mark.slow
 def test_points_in_the_gradebook(finished, run):
     assert finished.returncode == 0, finished.stdout + finished.stderr
     tests = {}
@@ -89,6 +90,7 @@ def test_points_in_the_gradebook(finished, run):
     assert 0 < sum(points["mo_mistakes"].values()) < sum(tests.values())
 
 
+@pytest.mark.slow
 def test_table_names_every_student_and_question(finished):
     lines = finished.stdout.splitlines()
     header = next(line for line in lines if line.rstrip().endswith("waits for a TA"))
@@ -103,6 +105,7 @@ def questions_of(source: Path) -> set[str]:
     return {scores.question_number(notebook_cells.grade_id(cell)) for cell in cells}
 
 
+@pytest.mark.slow
 def test_students_get_feedback_through_the_exchange(finished, run):
     assert (run / "exchange").stat().st_mode & 0o777 == 0o777
     inbound = [entry.name.split("+")[0] for entry in (run / "exchange" / "dl1" / "inbound").iterdir()]
@@ -113,11 +116,13 @@ def test_students_get_feedback_through_the_exchange(finished, run):
     assert Path(shown.removeprefix("A feedback page:").strip()).read_text(encoding="utf-8").count("mo_mistakes")
 
 
+@pytest.mark.slow
 def test_nothing_outside_its_folder_changes(finished, before, home):
     assert list(home.iterdir()) == []
     assert course_files() == before
 
 
+@pytest.mark.slow
 def test_runs_again_after_a_killed_run(finished, run, home):
     process = subprocess.Popen(
         [sys.executable, "-m", "demo", "--run-folder", run], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -239,23 +244,26 @@ def test_mistakes_are_in_three_questions_and_cost_points():
     assert all(entry.loses for entry in entries)
 
 
+POSSIBLE = scores.possible_scores(notebook("", ""))
+
+
 def made_up_scores(mo: float) -> list[scores.Score]:
     return [
         scores.Score("ada_reference", "q1_1_test", 3, 3, False),
-        scores.Score("ada_reference", "q1_10_essay", 2, None, True),
+        scores.Score("ada_reference", "q1_2_essay", 2, None, True),
         scores.Score("mo_mistakes", "q1_1_test", 3, mo, False),
-        scores.Score("mo_mistakes", "q1_10_essay", 2, None, True),
+        scores.Score("mo_mistakes", "q1_2_essay", 2, None, True),
         scores.Score("uma_untouched", "q1_1_test", 3, 0, False),
-        scores.Score("uma_untouched", "q1_10_essay", 2, 0, False),
+        scores.Score("uma_untouched", "q1_2_essay", 2, 0, False),
     ]
 
 
 def test_comparison_accepts_the_expected_points():
-    text, as_expected = stages.compared(made_up_scores(mo=0), {"q1_1_test": 3}, [MISTAKE])
+    text, as_expected = stages.compared(made_up_scores(mo=0), POSSIBLE, [MISTAKE])
     assert as_expected
     table = [line.split() for line in text.splitlines()[2:7]]
     assert table == [
-        ["1.1", "1.10", "autograded", "waits", "for", "a", "TA"],
+        ["1.1", "1.2", "autograded", "waits", "for", "a", "TA"],
         ["possible", "3", "+2", "3", "2"],
         ["ada_reference", "3", "+2", "3", "2"],
         ["mo_mistakes", "0", "+2", "0", "2"],
@@ -263,8 +271,19 @@ def test_comparison_accepts_the_expected_points():
     ]
 
 
+def test_questions_stand_in_the_order_of_their_numbers():
+    made_up = [scores.Score("ada", f"q{number}_cell", 1, 1, False) for number in ("2_10", "10_1", "2_9b", "2_2")]
+    assert scores.table(made_up).split("\n")[0].split()[:4] == ["2.2", "2.9", "2.10", "10.1"]
+
+
+def test_comparison_of_an_empty_gradebook_reports_every_cell():
+    text, as_expected = stages.compared([], POSSIBLE, [MISTAKE])
+    assert not as_expected
+    assert text.count("q1_1_test got no score") == len(students.STUDENTS)
+
+
 def test_comparison_reports_a_surprise_and_a_missing_score():
-    text, as_expected = stages.compared(made_up_scores(mo=3)[:-2], {"q1_1_test": 3}, [MISTAKE])
+    text, as_expected = stages.compared(made_up_scores(mo=3)[:-2], POSSIBLE, [MISTAKE])
     assert not as_expected
     assert text.endswith(
         "*** NOT AS EXPECTED ***\n"

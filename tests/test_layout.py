@@ -113,6 +113,7 @@ def wheels(tmp_path_factory):
     return built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["dl1", "proctor"])
 def test_wheel_holds_the_modules_of_its_package_only(wheels, package):
     names = [name for name in wheels[package] if ".dist-info/" not in name]
@@ -137,6 +138,7 @@ def secret_lines() -> set[str]:
     return {line for line in secret - public if len(line) >= 25}
 
 
+@pytest.mark.slow
 def test_students_wheel_has_no_solution_and_no_hidden_test(wheels):
     secrets = secret_lines()
     assert len(secrets) > 100

@@ -12,6 +12,8 @@ from demo.commands import Command, Commands
 from demo.run_folder import ASSIGNMENT, RunFolder
 from proctor import notebook_cells
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "source" / ASSIGNMENT
 # Everything that source/assignment2 may hold: nbgrader gives all of it to students.

@@ -1,0 +1,43 @@
+import shutil
+
+import pytest
+
+from dl1.errors import CourseError
+from dl1.places import output_folder
+
+
+def test_a_students_files_lie_beside_the_notebook(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert output_folder() == tmp_path.resolve()
+
+
+def test_an_authors_files_go_to_a_scratch_folder(tmp_path, monkeypatch):
+    source = tmp_path / "source" / "assignment2"
+    source.mkdir(parents=True)
+    (tmp_path / "nbgrader_config.py").touch()
+    monkeypatch.chdir(source)
+    assert output_folder() == tmp_path / "scratch" / "assignment2"
+    assert output_folder().is_dir()
+    assert list(source.iterdir()) == []
+
+
+def test_a_folder_that_is_only_called_source_is_a_students(tmp_path):
+    folder = tmp_path / "source" / "assignment2"
+    folder.mkdir(parents=True)
+    assert output_folder(folder) == folder
+
+
+def test_a_released_copy_in_the_course_is_a_students(tmp_path):
+    folder = tmp_path / "release" / "assignment2"
+    folder.mkdir(parents=True)
+    (tmp_path / "nbgrader_config.py").touch()
+    assert output_folder(folder) == folder
+
+
+def test_a_deleted_folder_is_explained(tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(CourseError, match="moved or deleted"):
+        output_folder()
