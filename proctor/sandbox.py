@@ -327,7 +327,7 @@ def _system_links() -> list[tuple[str, str]]:
 def _make_etc(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     texts = {
-        "passwd": "student:x:1000:1000:student:/home/student:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+        "passwd": "student:x:1000:1000:student:/home/student:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
         "group": "student:x:1000:\nnogroup:x:65534:\n",
         "hosts": "127.0.0.1 localhost sandbox\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",

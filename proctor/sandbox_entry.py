@@ -28,8 +28,8 @@ def outside(job: dict[str, Any]) -> None:
     """Become bwrap.
 
     Args:
-        job: ``parent`` (process that must be alive), ``stage`` (empty folder), ``sources`` (what is to be mounted), ``uid``
-            and ``gid`` (or None), ``command`` (in which "mount:0", "mount:1", … stand for the sources).
+        job: ``parent`` (process that must be alive), ``stage`` (empty folder), ``sources`` (what is to be mounted),
+            ``uid`` and ``gid`` (or None), ``command`` (in which "mount:0", "mount:1", … stand for the sources).
     """
     libc = ctypes.CDLL(None, use_errno=True)
     places = job["sources"]

@@ -129,7 +129,10 @@ def test_outputs_are_harmless(attack, empty):
 
 
 def test_ordinary_markdown_stays_readable():
-    text = "# Title\n\n> quoted\n\n*so* `x` and $a \\le b$\n\n- [here](https://example.org/a?b=1)\n- ![f](figures/rope.svg)"
+    text = (
+        "# Title\n\n> quoted\n\n*so* `x` and $a \\le b$\n\n"
+        "- [here](https://example.org/a?b=1)\n- ![f](figures/rope.svg)"
+    )
     assert safe_markdown(text) == text
     assert safe_markdown("a < b & c > d") == "a &lt; b &amp; c &gt; d"
 

@@ -93,10 +93,14 @@ def test_a_probe_leaves_nothing_behind_for_the_next_one(session):
         ("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", ""),
         ("while True: print('x' * 1000)", "printed without end"),
         (
-            "import signal\nfor s in (signal.SIGINT, signal.SIGTERM):\n    signal.signal(s, signal.SIG_IGN)\nwhile True: pass",
+            "import signal as s\nfor n in (s.SIGINT, s.SIGTERM):\n    s.signal(n, s.SIG_IGN)\nwhile True: pass",
             "computed for more",
         ),
-        ("import socket, gc\nfor s in gc.get_objects():\n    if isinstance(s, socket.socket):\n        s.sendall(b'junk' * 9)", ""),
+        (
+            "import socket, gc\nfor s in gc.get_objects():\n    if isinstance(s, socket.socket):\n"
+            "        s.sendall(b'junk' * 9)",
+            "",
+        ),
     ],
 )  # fmt: skip
 def test_an_accident_costs_its_cell_only(session, bad, words):
@@ -184,8 +188,9 @@ def test_unknown_places_are_not_answered(session):
 
 def test_results_are_taken_and_nothing_else(session, tmp_path):
     one = session(
-        "import os, json\nos.makedirs('runs/a/b')\nopen('runs/a/b/run.json', 'w').write('{}')\nopen('gpt.py', 'w').write('x')\n"
-        "open('notes.txt', 'w').write('no')\nos.symlink('/etc/passwd', 'link.py')\nos.mkfifo('pipe.py')\nos.makedirs('runs/.hidden')\n"
+        "import os, json\nos.makedirs('runs/a/b')\nopen('runs/a/b/run.json', 'w').write('{}')\n"
+        "open('gpt.py', 'w').write('x')\nopen('notes.txt', 'w').write('no')\n"
+        "os.symlink('/etc/passwd', 'link.py')\nos.mkfifo('pipe.py')\nos.makedirs('runs/.hidden')\n"
         "open('runs/.hidden/x', 'w').write('no')",
     )
     assert one.run()[0].ok
