@@ -1,0 +1,158 @@
+"""Grades one rebuilt notebook: runs it, seals it, asks the checks, and says what each test cell earned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proctor import __version__, notebook_cells
+from proctor.checking import Checker, GradedCell, checker_sandbox, run_checks
+from proctor.limits import Limits
+from proctor.sandbox import Mount, Sandbox
+from proctor.sanitise import safe_markdown, safe_outputs
+from proctor.secret import Secret
+from proctor.session import Cell, CellOutcome, StudentSession
+from proctor.verdict import Record, Verdict
+
+NOTES_ID = "notes-from-grading"
+FAILED = "CheckFailed"
+
+
+@dataclass
+class Submission:
+    """What the grading of a notebook needs to know of the submission that it belongs to.
+
+    Attributes:
+        notebook: name without ending.
+        digest: SHA-256 of the submitted notebook.
+        notes: plain lines about the submission, for the student too.
+        files: folder of the submission's other files.
+        results: folder for what the notebook makes and later notebooks of the same submission use.
+    """
+
+    assignment: str
+    student: str
+    notebook: str
+    digest: str
+    files: Path
+    results: Path
+    notes: list[str] = field(default_factory=list)
+
+
+def grade(notebook: dict[str, Any], submission: Submission, kind: str, limits: Limits, secret: Secret) -> Record:
+    """Runs a rebuilt notebook in a sandbox and judges its test cells; writes all outputs into the notebook.
+
+    Raises:
+        SandboxUnavailable: there is no usable sandbox.
+    """
+    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
+    tests = {cell.grade_id: cell for cell in cells if cell.kind == "test"}
+    points = {
+        notebook_cells.grade_id(cell): float(notebook_cells.nbgrader_metadata(cell)["points"])
+        for cell in notebook["cells"]
+        if notebook_cells.role(cell) == "test"
+    }
+    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
+    environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0"}
+    work = Path(tempfile.mkdtemp(prefix="proctor-work-"))
+    try:
+        _fill(work, submission)
+
+        def sandbox(mounts: list[Mount]) -> Sandbox:
+            return Sandbox(kind, limits, mounts, work, environment)
+
+        session = StudentSession(cells, sandbox, limits, seed)
+        try:
+            outcomes = session.run()
+            lines = session.seal(submission.results)
+            key = secret.key("checks", submission.student, submission.digest)
+            graded = [GradedCell(name, cell.source) for name, cell in tests.items()]
+            verdicts = run_checks(graded, session.ask, key, lambda: Checker(checker_sandbox(kind, limits)))
+        finally:
+            session.close()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    accidents = [outcome.note for outcome in outcomes if outcome.note]
+    notes = [*submission.notes, *lines, *session.notes]
+    write_results(notebook, outcomes, verdicts, [*submission.notes, *lines], kind)
+    for verdict in verdicts.values():
+        notes += verdict.notes
+    return Record(
+        assignment=submission.assignment,
+        student=submission.student,
+        notebook=submission.notebook,
+        digest=submission.digest,
+        engine=__version__,
+        sandbox=kind,
+        points=points,
+        verdicts=verdicts,
+        notes=[*notes, *(note for note in accidents if note not in notes)],
+    )
+
+
+def write_results(
+    notebook: dict[str, Any],
+    outcomes: list[CellOutcome],
+    verdicts: Mapping[str, Verdict],
+    notes: list[str],
+    kind: str,
+) -> None:
+    """Writes outputs so that nbgrader's own reading of them gives exactly the verdicts.
+
+    Staff read this notebook: a failed test cell shows everything. `proctor.feedback` makes the student's page of it.
+    """
+    for cell, outcome in zip(notebook["cells"], outcomes, strict=True):
+        name = notebook_cells.grade_id(cell)
+        if cell["cell_type"] == "markdown" and notebook_cells.role(cell) in ("manual", "text"):
+            if name is None and not cell["id"].startswith("added-"):
+                continue
+            cell["source"] = safe_markdown(cell["source"])
+        if cell["cell_type"] != "code":
+            continue
+        cell["execution_count"] = None
+        if notebook_cells.role(cell) == "test":
+            cell["outputs"] = _verdict_outputs(verdicts[name])
+            continue
+        cell["outputs"] = safe_outputs(outcome.outputs)
+        if outcome.note:
+            cell["outputs"].append({"output_type": "stream", "name": "stdout", "text": f"[grading] {outcome.note}\n"})
+    if kind == "none":
+        notes = ["sandbox off: this was graded without any protection", *notes]
+    if notes:
+        text = "**Notes from the grading**\n\n" + "\n".join(f"- {safe_markdown(line)}" for line in notes)
+        notebook["cells"].insert(0, {"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": text})
+
+
+def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
+    """Outputs of a test cell: an error for everything that did not pass, and never a value."""
+    if verdict.passed:
+        text = verdict.student_text
+        return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
+    lines = [verdict.student_text, *(f"[staff] {note}" for note in verdict.notes)]
+    if verdict.staff_text:
+        lines += ["", "--- for staff ---", verdict.staff_text]
+    first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind
+    return [{"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}]
+
+
+def _cell(number: int, cell: dict[str, Any]) -> Cell:
+    name = notebook_cells.grade_id(cell)
+    kind = "test" if notebook_cells.role(cell) == "test" else "run"
+    kind = kind if cell["cell_type"] == "code" else "text"
+    return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell))
+
+
+def _fill(work: Path, submission: Submission) -> None:
+    """The notebook's folder: the submission's files without notebooks, and over them what earlier notebooks made."""
+    for source in (submission.files, submission.results):
+        if source.is_dir():
+            shutil.copytree(source, work, ignore=shutil.ignore_patterns("*.ipynb"), dirs_exist_ok=True)
+    for folder, _, names in os.walk(work):
+        os.chmod(folder, 0o755)
+        for name in names:
+            os.chmod(os.path.join(folder, name), 0o644)

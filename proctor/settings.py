@@ -1,0 +1,57 @@
+"""What a course can set about grading, as traits in its nbgrader_config.py: ``c.Proctor.sandbox = "bwrap"``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+from traitlets import Dict, Enum, Unicode, validate
+from traitlets.config import Configurable
+
+from proctor.errors import ProctorError
+from proctor.limits import Limits
+from proctor.secret import Secret, default_path, load_secret
+
+
+class Proctor(Configurable):
+    """Settings of the grading engine."""
+
+    sandbox = Enum(
+        ["bwrap", "none"],
+        default_value="bwrap",
+        help="bwrap: student code runs in bubblewrap, and grading refuses where that is impossible. none: student code "
+        "runs with the rights of whoever grades; every report says so. Only for submissions that you wrote yourself.",
+    ).tag(config=True)
+
+    limits = Dict(
+        help="Limits for student code that differ from the defaults of proctor.limits.Limits, by name: "
+        '{"cell_cpu_seconds": 300}',
+    ).tag(config=True)
+
+    secret = Unicode(
+        "",
+        help="File of the course secret, from which inputs of hidden checks are drawn; made on first use. It has to lie "
+        "outside of the repository. Empty: .proctor_secret beside the repository.",
+    ).tag(config=True)
+
+    @validate("limits")
+    def _known_limits(self, proposal: dict) -> dict:
+        known = {one.name for one in fields(Limits)}
+        unknown = sorted(set(proposal["value"]) - known)
+        if unknown:
+            raise ProctorError(
+                f"c.Proctor.limits: there is no limit {unknown[0]!r}; there are {', '.join(sorted(known))}"
+            )
+        return proposal["value"]
+
+    def all_limits(self) -> Limits:
+        """The limits in force."""
+        return replace(Limits(), **self.limits)
+
+    def course_secret(self, course_root: Path) -> Secret:
+        """The course secret, made on first use.
+
+        Raises:
+            ProctorError: the file can't be used; the message says why.
+        """
+        return load_secret(Path(self.secret) if self.secret else default_path(course_root), course_root)
