@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from nbgrader.api import Gradebook
 
+from proctor.plug_in import plug_in
+
 # Students name it in `nbgrader fetch_assignment --course`, and it is the exchange's subfolder. Keep it all term.
 COURSE_ID = "dl1"
 
@@ -56,7 +58,6 @@ c.Exchange.cache = str(ROOT / ".nbgrader_cache")
 c.GenerateAssignment.post_convert_hook = set_deadline
 c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
 
-c.Execute.timeout = CELL_TIMEOUT
-# Importing torch can hold up a kernel for longer than the defaults (60 and 4 seconds) where the disk is slow.
-c.Execute.startup_timeout = 120
-c.Execute.iopub_timeout = 20
+# Collecting, grading and feedback go through the sandboxed engine; `c.Proctor` has its settings.
+plug_in(c)
+c.Proctor.limits = {"cell_cpu_seconds": CELL_TIMEOUT}

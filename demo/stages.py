@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from demo import scores, students
 from demo.commands import Command, Commands
 from demo.errors import DemoError
 from demo.run_folder import ASSIGNMENT, CHECKOUT, RunFolder
+from demo.sandbox import find_sandbox
 from proctor import catalogue, notebook_cells
 from proctor.errors import ProctorError
 
@@ -24,12 +26,14 @@ def run_demo(folder: Path | None) -> int:
     """
     started = time.monotonic()
     run = RunFolder(folder or CHECKOUT / "demo" / "run")
-    run.set_up_course()
-    try:
-        mistakes = students.chosen_mistakes(CHECKOUT / "misconceptions")
-        return _Demo(run, _loaded(run.course / "nbgrader_config.py"), mistakes).run(started)
-    except ProctorError as error:
-        raise DemoError(str(error)) from None
+    sandbox = find_sandbox()
+    with tempfile.TemporaryDirectory(prefix="demo-secret-") as outside:
+        run.set_up_course(sandbox, Path(outside) / "secret")
+        try:
+            mistakes = students.chosen_mistakes(CHECKOUT / "misconceptions")
+            return _Demo(run, _loaded(run.course / "nbgrader_config.py"), mistakes, sandbox).run(started)
+        except ProctorError as error:
+            raise DemoError(str(error)) from None
 
 
 def _loaded(file: Path) -> Config:
@@ -41,8 +45,9 @@ def _loaded(file: Path) -> Config:
 
 
 class _Demo:
-    def __init__(self, run: RunFolder, config: Config, mistakes: Sequence[catalogue.Entry]) -> None:
+    def __init__(self, run: RunFolder, config: Config, mistakes: Sequence[catalogue.Entry], sandbox: str) -> None:
         self.folder = run
+        self.sandbox = sandbox
         self.config = config
         self.mistakes = mistakes
         self.commands = Commands(run)
@@ -104,7 +109,8 @@ class _Demo:
         possible = [score for source in self.notebooks for score in scores.possible_scores(notebook_cells.read(source))]
         course = self.config.CourseDirectory
         text, as_expected = compared(scores.read_scores(course.db_url, course.course_id), possible, self.mistakes)
-        print(f"\n{text}")
+        print("\n*** sandbox off: graded without any protection ***" if self.sandbox == "none" else "")
+        print(text)
         page = self.folder.course / "feedback" / students.MISTAKES / ASSIGNMENT / f"{self.notebooks[0].stem}.html"
         print(f"\nA feedback page:  {_shown(page)}")
         print(f"The gradebook:    {_shown(self.folder.course / 'gradebook.db')}")

@@ -39,9 +39,8 @@ class Proctor(Configurable):
         known = {one.name for one in fields(Limits)}
         unknown = sorted(set(proposal["value"]) - known)
         if unknown:
-            raise ProctorError(
-                f"c.Proctor.limits: there is no limit {unknown[0]!r}; there are {', '.join(sorted(known))}"
-            )
+            names = ", ".join(sorted(known))
+            raise ProctorError(f"c.Proctor.limits: there is no limit {unknown[0]!r}; there are {names}")
         return proposal["value"]
 
     def all_limits(self) -> Limits:

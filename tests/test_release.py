@@ -37,8 +37,9 @@ NOTEBOOKS = [name for name in names(SOURCE) if name.endswith(".ipynb")]
 @pytest.fixture(scope="module")
 def release(tmp_path_factory) -> Path:
     """The release folder that nbgrader makes of the sources, with the course's own configuration."""
-    run = RunFolder(tmp_path_factory.mktemp("release") / "run")
-    run.set_up_course()
+    folder = tmp_path_factory.mktemp("release")
+    run = RunFolder(folder / "run")
+    run.set_up_course("bwrap", folder / "secret")
     Commands(run).run([Command(("generate_assignment", ASSIGNMENT), run.staff_home, run.course)])
     return run.course / "release" / ASSIGNMENT
 
