@@ -66,15 +66,23 @@ def grade(notebook: dict[str, Any], submission: Submission, kind: str, limits: L
         def sandbox(mounts: list[Mount]) -> Sandbox:
             return Sandbox(kind, limits, mounts, work, environment)
 
+        def checker() -> Checker:
+            return waiting.pop() if waiting else Checker(checker_sandbox(kind, limits))
+
         session = StudentSession(cells, sandbox, limits, seed)
+        waiting: list[Checker] = []
         try:
+            # It imports what it needs while the notebook runs, and gets its tests only after the seal.
+            waiting.append(checker())
             outcomes = session.run()
             lines = session.seal(submission.results)
             key = secret.key("checks", submission.student, submission.digest)
             graded = [GradedCell(name, cell.source) for name, cell in tests.items()]
-            verdicts = run_checks(graded, session.ask, key, lambda: Checker(checker_sandbox(kind, limits)))
+            verdicts = run_checks(graded, session.ask, key, checker)
         finally:
             session.close()
+            for unused in waiting:
+                unused.end()
     finally:
         shutil.rmtree(work, ignore_errors=True)
     accidents = [outcome.note for outcome in outcomes if outcome.note]

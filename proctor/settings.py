@@ -30,8 +30,8 @@ class Proctor(Configurable):
 
     secret = Unicode(
         "",
-        help="File of the course secret, from which inputs of hidden checks are drawn; made on first use. It has to lie "
-        "outside of the repository. Empty: .proctor_secret beside the repository.",
+        help="File of the course secret, from which inputs of hidden checks are drawn; made on first use. It has to "
+        "lie outside of the repository. Empty: .proctor_secret beside the repository.",
     ).tag(config=True)
 
     @validate("limits")
