@@ -37,7 +37,7 @@ c.Exchange.cache = str(course / ".nbgrader_cache")
 c.ExchangeCollect.check_owner = False
 # Without a deadline the demo ends with the same table before and after the course's own one.
 c.GenerateAssignment.post_convert_hook = None
-# The course's secret is not for a demo, and where there is no sandbox the kit's own examples are graded without.
+# A secret of the demo's own; and where there is no sandbox the kit's own examples are graded without.
 c.Proctor.secret = {secret!r}
 c.Proctor.sandbox = {sandbox!r}
 """
@@ -86,14 +86,13 @@ class RunFolder:
             else:
                 entry.unlink()
 
-    def set_up_course(self, sandbox: str, secret: Path) -> None:
+    def set_up_course(self, sandbox: str) -> None:
         """Copy the assignment's sources in and write the staff's configuration.
 
         The sources are copied, not linked, so that nothing that runs here can write into the checkout's own.
 
         Args:
             sandbox: kind of sandbox that grading uses, "bwrap" or "none".
-            secret: file for the secret of this demo; it may not lie in a repository.
         """
         source = CHECKOUT / "source" / ASSIGNMENT
         if not any(source.glob("*.ipynb")):
@@ -102,7 +101,7 @@ class RunFolder:
             source, self.course / "source" / ASSIGNMENT, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
         )
         config = STAFF_CONFIG.format(
-            checkout_config=str(CHECKOUT / "nbgrader_config.py"), sandbox=sandbox, secret=str(secret)
+            checkout_config=str(CHECKOUT / "nbgrader_config.py"), sandbox=sandbox, secret=str(self.path / "secret")
         )
         (self.course / "nbgrader_config.py").write_text(config, encoding="utf-8")
         self.staff_home.mkdir()

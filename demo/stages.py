@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,13 +26,12 @@ def run_demo(folder: Path | None) -> int:
     started = time.monotonic()
     run = RunFolder(folder or CHECKOUT / "demo" / "run")
     sandbox = find_sandbox()
-    with tempfile.TemporaryDirectory(prefix="demo-secret-") as outside:
-        run.set_up_course(sandbox, Path(outside) / "secret")
-        try:
-            mistakes = students.chosen_mistakes(CHECKOUT / "misconceptions")
-            return _Demo(run, _loaded(run.course / "nbgrader_config.py"), mistakes, sandbox).run(started)
-        except ProctorError as error:
-            raise DemoError(str(error)) from None
+    run.set_up_course(sandbox)
+    try:
+        mistakes = students.chosen_mistakes(CHECKOUT / "misconceptions")
+        return _Demo(run, _loaded(run.course / "nbgrader_config.py"), mistakes, sandbox).run(started)
+    except ProctorError as error:
+        raise DemoError(str(error)) from None
 
 
 def _loaded(file: Path) -> Config:

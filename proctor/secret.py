@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import stat
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def load_secret(path: Path, course_root: Path) -> Secret:
         ProctorError: the file lies inside the repository, others may read it, or it is no secret.
     """
     path = path.expanduser().absolute()
+    folder = path.parent.resolve()
     inside = _repository(course_root)
-    if path.parent.resolve().is_relative_to(inside):
+    in_course = folder.is_relative_to(course_root.resolve())
+    if in_course or (folder.is_relative_to(inside) and not _ignored(path, inside)):
         raise ProctorError(f"{path}: the course secret must lie outside of {inside}; set another path for it")
     try:
         if not path.exists() and not path.is_symlink():
@@ -76,6 +79,15 @@ def _repository(course_root: Path) -> Path:
     """The folder under version control that holds the course, or the course itself."""
     root = course_root.resolve()
     return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+
+
+def _ignored(path: Path, repository: Path) -> bool:
+    """Whether git never takes the file into the repository."""
+    command = ["git", "-C", str(repository), "check-ignore", "--quiet", str(path)]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _create(path: Path) -> None:

@@ -37,9 +37,8 @@ NOTEBOOKS = [name for name in names(SOURCE) if name.endswith(".ipynb")]
 @pytest.fixture(scope="module")
 def release(tmp_path_factory) -> Path:
     """The release folder that nbgrader makes of the sources, with the course's own configuration."""
-    folder = tmp_path_factory.mktemp("release")
-    run = RunFolder(folder / "run")
-    run.set_up_course("bwrap", folder / "secret")
+    run = RunFolder(tmp_path_factory.mktemp("release") / "run")
+    run.set_up_course("bwrap")
     Commands(run).run([Command(("generate_assignment", ASSIGNMENT), run.staff_home, run.course)])
     return run.course / "release" / ASSIGNMENT
 

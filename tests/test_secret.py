@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -93,3 +94,14 @@ def test_keys_repeat_and_differ_in_each_part():
         Secret(b"t" * 32).key("checks", "ada", "00ff"),
     }
     assert len(others | {key}) == 7
+
+
+def test_a_place_that_git_ignores_will_do_unless_it_is_the_course(tmp_path):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("/run/\n")
+    course = tmp_path / "run" / "course"
+    course.mkdir(parents=True)
+    assert len(load_secret(tmp_path / "run" / "secret", course).value) >= 32
+    for place in (tmp_path / "secret", course / "secret"):
+        with pytest.raises(ProctorError, match="must lie outside"):
+            load_secret(place, course)
