@@ -14,6 +14,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from proctor import notebook_cells, verdict
 from proctor.errors import ProctorError
+from proctor.formulas import with_mathml
 
 
 class SafeFeedback(NbGraderPreprocessor):
@@ -31,6 +32,8 @@ class SafeFeedback(NbGraderPreprocessor):
         except ProctorError:
             verdicts = {}
         for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = with_mathml(cell.source)
             if notebook_cells.role(cell) != "test":
                 continue
             cell.source = _public(cell.source)
