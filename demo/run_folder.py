@@ -34,7 +34,7 @@ c.CourseDirectory.db_url = f"sqlite:///{{course / 'gradebook.db'}}"
 c.Exchange.root = str(course.parent / "exchange")
 c.Exchange.cache = str(course / ".nbgrader_cache")
 # The example students are not accounts of this machine: all of their files belong to whoever runs the demo.
-c.ExchangeCollect.check_owner = False
+c.Collect.check_owner = False
 # Without a deadline the demo ends with the same table before and after the course's own one.
 c.GenerateAssignment.post_convert_hook = None
 # A secret of the demo's own; and where there is no sandbox the kit's own examples are graded without.

@@ -13,6 +13,7 @@ def plug_in(c: Config) -> None:
     """
     import nbgrader.apps.api
     import nbgrader.apps.autogradeapp
+    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.preprocessors import (
         AssignLatePenalties,
         CheckCellMetadata,
@@ -22,12 +23,16 @@ def plug_in(c: Config) -> None:
     )
 
     from proctor.autograde import Autograde
+    from proctor.collect import Collect
     from proctor.execute import Execute
     from proctor.feedback import SafeFeedback
+    from proctor.release_feedback import ReleaseFeedback
 
     # nbgrader has a setting for every step inside of Autograde, but makes Autograde itself by this name.
     nbgrader.apps.api.Autograde = Autograde
     nbgrader.apps.autogradeapp.Autograde = Autograde
+    c.ExchangeFactory.collect = Collect
+    c.ExchangeFactory.release_feedback = ReleaseFeedback
     c.Autograde.autograde_preprocessors = [
         Execute,
         IgnorePattern,
@@ -35,6 +40,4 @@ def plug_in(c: Config) -> None:
         AssignLatePenalties,
         CheckCellMetadata,
     ]
-    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
-
     c.GenerateFeedback.preprocessors = [SafeFeedback, GetGrades, CSSHTMLHeaderPreprocessor]
