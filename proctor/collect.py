@@ -144,4 +144,4 @@ def _changed(path: str, status: os.stat_result) -> datetime.datetime:
                 newest = max(newest, os.lstat(os.path.join(folder, name)).st_ctime)
             except OSError:
                 continue
-    return datetime.datetime.fromtimestamp(newest, datetime.timezone.utc).replace(tzinfo=None)
+    return datetime.datetime.fromtimestamp(newest, datetime.UTC).replace(tzinfo=None)

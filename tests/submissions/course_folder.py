@@ -1,0 +1,80 @@
+"""A course folder of nbgrader's around the exercise, graded by the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import exercise
+
+ROOT = Path(__file__).resolve().parents[2]
+CANARY = "PROCTOR_TEST_CANARY"
+CONFIG = """
+c = get_config()
+from proctor.plug_in import plug_in
+plug_in(c)
+c.CourseDirectory.course_id = "test"
+c.CourseDirectory.root = {root!r}
+c.Proctor.secret = {secret!r}
+c.Proctor.limits = {{
+    "cell_cpu_seconds": 8, "cell_wall_seconds": 40, "probe_cpu_seconds": 8, "probe_wall_seconds": 12,
+    "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20, "home_files": 100_000,
+}}
+"""
+
+
+class Course:
+    """A course folder with its submissions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "course"
+        source = self.folder / "source" / exercise.ASSIGNMENT
+        source.mkdir(parents=True)
+        (source / f"{exercise.NOTEBOOK}.ipynb").write_text(json.dumps(exercise.instructor_notebook()))
+        config = CONFIG.format(root=str(self.folder), secret=str(folder / "secret"))
+        (self.folder / "nbgrader_config.py").write_text(config)
+        self.nbgrader("generate_assignment", exercise.ASSIGNMENT)
+        released = self.folder / "release" / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.ipynb"
+        self.released = json.loads(released.read_text())
+
+    def nbgrader(self, *arguments: str) -> str:
+        """Runs a command of nbgrader, whatever its exit status; returns all that it said."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), CANARY: CANARY}
+        run = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return run.stdout
+
+    def submit(self, student: str, make) -> None:
+        folder = self.folder / "submitted" / student / exercise.ASSIGNMENT
+        folder.mkdir(parents=True)
+        make(exercise.Handed(self.released, folder))
+
+    def points(self) -> dict[str, tuple[float, ...]]:
+        from nbgrader.api import Gradebook
+
+        found = {}
+        with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}", "test") as gradebook:
+            for submission in gradebook.assignment_submissions(exercise.ASSIGNMENT):
+                scores = {g.name: g.auto_score for n in submission.notebooks for g in n.grades}
+                found[submission.student.id] = tuple(scores[f"{q}_test"] for q in exercise.QUESTIONS)
+        return found
+
+    def page(self, student: str) -> str:
+        return (self.folder / "feedback" / student / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.html").read_text()
+
+    def source_state(self) -> dict[str, bytes]:
+        """Content of all notebooks that grading must not change."""
+        files = [path for top in ("source", "submitted") for path in (self.folder / top).rglob("*.ipynb")]
+        return {str(path): path.read_bytes() for path in files if path.is_file() and not path.is_symlink()}

@@ -1,0 +1,138 @@
+"""Collecting from an inbound folder that students write into."""
+
+import datetime
+import json
+import os
+import pwd
+import time
+from pathlib import Path
+
+import exercise
+import pytest
+from course_folder import Course
+
+pytestmark = pytest.mark.slow
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory) -> Course:
+    return Course(tmp_path_factory.mktemp("collect"))
+
+
+@pytest.fixture
+def inbound(generated, tmp_path):
+    """An empty inbound folder, and what `collect` said and took from it."""
+    exchange = tmp_path / "exchange"
+    folder = exchange / "test" / "inbound"
+    folder.mkdir(parents=True)
+    for path in (exchange, exchange / "test", folder):
+        path.chmod(0o777)
+    config = generated.folder / "nbgrader_config.py"
+    text = config.read_text()
+    collected = tmp_path / "submitted"
+    config.write_text(
+        f"{text}\nc.Exchange.root = {str(exchange)!r}\nc.CourseDirectory.submitted_directory = {str(collected)!r}\n"
+    )
+
+    def collect(*options: str) -> str:
+        return generated.nbgrader("collect", exercise.ASSIGNMENT, *options)
+
+    yield folder, collected, collect
+    config.write_text(text)
+
+
+def hand_in(
+    folder: Path, student: str, text: str = "{}", stamp: str = "2020-01-01 00:00:00.000000 UTC", owner=None
+) -> Path:
+    made = folder / f"{student}+{exercise.ASSIGNMENT}+{stamp}+abc"
+    made.mkdir()
+    (made / "exercise.ipynb").write_text(text)
+    (made / "timestamp.txt").write_text(stamp)
+    if owner is not None:
+        os.chown(made, owner, owner)
+    return made
+
+
+def taken(collected: Path) -> dict[str, str]:
+    return {p.parent.parent.name: p.read_text() for p in collected.glob(f"*/{exercise.ASSIGNMENT}/exercise.ipynb")}
+
+
+def test_time_comes_from_the_file_system(inbound):
+    folder, collected, collect = inbound
+    made = hand_in(folder, ME)
+    os.utime(made, (0, 0))
+    os.utime(made / "exercise.ipynb", (0, 0))
+    collect()
+    assert taken(collected) == {ME: "{}"}
+    stamp = (collected / ME / exercise.ASSIGNMENT / "timestamp.txt").read_text()
+    found = datetime.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=datetime.UTC)
+    assert abs(found.timestamp() - time.time()) < 3600
+
+
+def test_the_last_submission_counts_whatever_its_name_says(inbound):
+    folder, collected, collect = inbound
+    hand_in(folder, ME, '{"first": 1}', "2030-01-01 00:00:00.000000 UTC")
+    time.sleep(0.05)
+    hand_in(folder, ME, '{"second": 1}', "2020-01-01 00:00:00.000000 UTC")
+    collect()
+    assert json.loads(taken(collected)[ME]) == {"second": 1}
+
+
+def test_update_takes_a_newer_one_and_nothing_else(inbound):
+    folder, collected, collect = inbound
+    hand_in(folder, ME, "[1]")
+    collect()
+    assert "already collected" in collect()
+    assert "no newer one" in collect("--update")
+    time.sleep(0.05)
+    hand_in(folder, ME, "[2]", "2020-01-02 00:00:00.000000 UTC")
+    assert "already collected" in collect()
+    assert taken(collected)[ME] == "[1]"
+    collect("--update")
+    assert taken(collected)[ME] == "[2]"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other owners")
+def test_a_folder_of_another_owner_is_refused_and_the_others_are_collected(inbound):
+    folder, collected, collect = inbound
+    hand_in(folder, ME)
+    hand_in(folder, "daemon", owner=pwd.getpwnam("bin").pw_uid)
+    hand_in(folder, "nobody", owner=pwd.getpwnam("nobody").pw_uid)
+    said = collect()
+    assert set(taken(collected)) == {ME, "nobody"}
+    assert "it claims to be from daemon and belongs to bin" in said
+    assert "Collected 2 submissions" in said
+    assert "refused 1" in said
+
+
+def test_links_odd_names_and_other_assignments(inbound, tmp_path):
+    folder, collected, collect = inbound
+    hand_in(folder, ME)
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "exercise.ipynb").write_text("solution")
+    os.symlink(secret, folder / f"linked+{exercise.ASSIGNMENT}+2020-01-01 00:00:00.000000 UTC+abc")
+    for name in ("..", ".hidden", "a\nb"):
+        hand_in(folder, name)
+    hand_in(folder, f"{ME}+other")
+    (folder / "noise").mkdir()
+    said = collect("--Collect.check_owner=False")
+    assert {ME} <= set(taken(collected)) <= {ME, f"{ME}+other"}
+    assert "it is a link or a file" in said
+    assert said.count("its name is not that of a student") == 3
+    assert "solution" not in "".join(taken(collected).values())
+
+
+def test_links_inside_are_left_out_and_named(inbound):
+    folder, collected, collect = inbound
+    made = hand_in(folder, ME)
+    os.symlink("/etc/passwd", made / "passwd.txt")
+    os.unlink(made / "timestamp.txt")
+    os.symlink("/etc/hostname", made / "timestamp.txt")
+    said = collect()
+    assert "left out passwd.txt" in said
+    assert not (collected / ME / exercise.ASSIGNMENT / "passwd.txt").exists()
+    stamp = collected / ME / exercise.ASSIGNMENT / "timestamp.txt"
+    assert stamp.read_text().endswith("UTC")
+    assert not stamp.is_symlink()
