@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
@@ -43,12 +43,12 @@ class Autograde(NbgraderAutograde):
         settings = Proctor(parent=self)
         problem = availability() if settings.sandbox == "bwrap" else None
         if problem:
-            raise NbGraderException(problem)
+            self._refuse(problem)
         try:
             settings.course_secret(self._root)
             settings.all_limits()
         except ProctorError as error:
-            raise NbGraderException(str(error)) from error
+            self._refuse(str(error))
         self._outcomes: dict[str, str] = {}
         self._rebuilt: dict[str, Rebuilt] = {}
         self._results = Path(tempfile.mkdtemp(prefix="proctor-results-"))
@@ -58,6 +58,11 @@ class Autograde(NbgraderAutograde):
             shutil.rmtree(self._results, ignore_errors=True)
             shutil.rmtree(self._root / STAGED, ignore_errors=True)
             self._print_table()
+
+    def _refuse(self, why: str) -> NoReturn:
+        # The command ends without a word of its own; the formgrader shows the log.
+        self.log.error(why)
+        raise NbGraderException(why)
 
     @property
     def _root(self) -> Path:
@@ -80,7 +85,7 @@ class Autograde(NbgraderAutograde):
                 staged = self._format_source(folder.name, folder.parent.name)
                 self.assignments[staged] = [os.path.join(staged, f"{name}.ipynb") for name in names]
         if not self.assignments:
-            raise NbGraderException(f"no submissions of {self.coursedir.assignment_id} in {root}; collect them first")
+            self._refuse(f"no submissions of {self.coursedir.assignment_id} in {root}; collect them first")
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Whether this submission is to be graded: it is new, has changed, was not finished, or --force was given."""
@@ -177,9 +182,7 @@ class Autograde(NbgraderAutograde):
         pattern = self.coursedir.notebook_id
         names = sorted(name for name in names if pattern in ("*", name))
         if not names:
-            raise NbGraderException(
-                f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}"
-            )
+            self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
         return names
 
     def _stage(self, assignment_id: str, student_id: str) -> None:

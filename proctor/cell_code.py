@@ -48,8 +48,10 @@ def parse(source: str) -> Code:
             magics.append(index + 1)
             lines[index] = match[1] + (f"{match[2]} None" if match[2] else "pass")
     without = _parse_python("\n".join(lines))
-    # Where it is wrong either way the original's error is the true one: `% b` may have been the rest of a formula.
-    return without._replace(magics=magics) if without.error is None else code
+    if without.error and code.error[0] not in magics:
+        # The mistake is elsewhere, and a line that was cut may have been `% b`, the rest of a formula.
+        return code
+    return without._replace(magics=magics)
 
 
 def _parse_python(source: str) -> Code:

@@ -1,4 +1,4 @@
-"""Batches: killed ones are taken up again, changed submissions graded again, and nothing is graded without a sandbox."""
+"""Batches: killed ones are taken up again, changed submissions graded again, nothing is graded without a sandbox."""
 
 import json
 import os

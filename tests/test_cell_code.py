@@ -73,7 +73,7 @@ def test_parse_with_ipython_lines(text, without, magics):
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("x = 1\ndef f(:", 2), ("x = 1\nreturn x", 2), ("%matplotlib inline\nx = 1 +", 1), ("\0", 1), ("(" * 300, 1)],
+    [("x = 1\ndef f(:", 2), ("x = 1\nreturn x", 2), ("%matplotlib inline\nx = 1 +", 2), ("\0", 1), ("(" * 300, 1)],
 )
 def test_parse_says_where_it_is_wrong(text, line):
     code = parse(text)

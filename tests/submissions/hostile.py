@@ -198,6 +198,8 @@ threading.Thread(target=talk, daemon=True).start()
 def double(x):
     record(x)
     raise ValueError(bytes(shared[:20000]).decode(errors="replace"))
+"""
+HUNTER_TOO = """
 def unit(x):
     record(x)
     seen = bytes(shared[:60]).decode(errors="replace")
@@ -318,7 +320,7 @@ CASES = [
     Case("fake-test", "an own cell made to look like the test", _fake_test, LOST),
     Case("garbage", "answers that are pickles, huge, nested, of a wrong length, empty", _wrong(GARBAGE), (0, 0, 0)),
     Case("odd-values", "NaN, a broadcastable shape, nothing", _answers(q1_double="def double(x):\n    return torch.tensor(6.0)", q2_norm="def unit(x):\n    return x * float('nan')", q3_both="def both(x):\n    return torch.tensor(11.0)"), (0, 0, 0)),  # noqa: E501
-    Case("late", "an answer that comes too late", _answers(q1_double="import time\ndef double(x):\n    time.sleep(60)\n    return 2 * x"), LOST, ("time-out",)),  # noqa: E501
+    Case("late", "an answer that comes too late", _answers(q1_double="import time\ndef double(x):\n    time.sleep(60)\n    return 2 * x"), LOST, ("no answer within the time",)),  # noqa: E501
     Case("shadows", "files named torch.py, numpy.py, dl1/, sitecustomize.py, .pth", _shadows),
     Case("write", "writes into gradebook, source and other submissions by guessed paths", _wrong(WRITE), LOST),
     Case("links", "symbolic links, a FIFO, markup in a file name", _links),
@@ -333,5 +335,5 @@ CASES = [
     Case("suicide", "os._exit, SIGKILL to itself", _own("import os\nos._exit(0)", "import os\nos.kill(os.getpid(), 9)"), says=("kernel died",)),  # noqa: E501
     Case("stubborn", "ignores SIGINT and SIGTERM in an endless loop", _own(STUBBORN), says=("computed for more than",)),
     Case("markup", "scripts and markup in answers, outputs, metadata, exception texts", _markup, LOST),
-    Case("hunter", "hooks everything, shares memory with its snapshots, tells what it sees in every way", _answers(q1_double=HUNTER), (0, 0, 2)),  # noqa: E501
+    Case("hunter", "hooks everything, shares memory with its snapshots, tells what it sees in every way", _answers(q1_double=HUNTER, q2_norm=HUNTER_TOO), (0, 0, 2)),  # noqa: E501
 ]  # fmt: skip
