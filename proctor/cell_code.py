@@ -96,9 +96,10 @@ def reads(code: ast.AST) -> set[str]:
 
 
 def line_of(code: ast.AST, name: str) -> int:
-    """Line where this code first mentions a name, or where it starts."""
-    lines = [node.lineno for node in ast.walk(code) if isinstance(node, ast.Name) and node.id == name]
-    return min(lines) if lines else getattr(code, "lineno", 1)
+    """Line where this code first reads a name, else where it first mentions it, else where it starts."""
+    mentions = [node for node in ast.walk(code) if isinstance(node, ast.Name) and node.id == name]
+    reading = [node for node in mentions if isinstance(node.ctx, ast.Load)] or mentions
+    return min((node.lineno for node in reading), default=getattr(code, "lineno", 1))
 
 
 class _NeedsFirst(ast.NodeTransformer):

@@ -155,17 +155,15 @@ class _TestCell:
         sent = copy.copy(node)
         sent.decorator_list = [one for one in node.decorator_list if one not in _probe_decorators(node)]
         at_once, needed = reads_at_once(sent), reads(sent)
-        for name in sorted(needed - self.imports - _BUILTINS):
+        for name in sorted(needed - self.interface - self.imports - _BUILTINS):
             if name in self.checking:
                 message = f"`{name}` of {CHECKING_PACKAGE}, which is only in the checker; return data and use it there"
             elif name in self.bound and name in at_once:
                 message = f"`{name}` of this cell in defaults, bases or annotations; write the value itself there"
             elif name in self.bound:
                 message = f"`{name}` of this cell, which does not travel along; pass it as an argument or put it inside"
-            elif name not in self.interface:
-                message = f"`{name}`, which is not there; import it, or declare it in metadata.proctor.interface"
             else:
-                continue
+                message = f"`{name}`, which is not there; import it, or declare it in metadata.proctor.interface"
             yield line_of(sent, name), f"{what} uses {message}"
 
     def _raises_unfinished(self) -> Iterator[Finding]:

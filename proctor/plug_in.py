@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from traitlets.config import Config
 
 
@@ -41,3 +43,20 @@ def plug_in(c: Config) -> None:
         CheckCellMetadata,
     ]
     c.GenerateFeedback.preprocessors = [SafeFeedback, GetGrades, CSSHTMLHeaderPreprocessor]
+    if "jupyter_server" in sys.modules:
+        _serve_as_attachments()
+
+
+def _serve_as_attachments() -> None:
+    """Let the formgrader's server hand out files of submissions as downloads: an HTML file in them could run scripts.
+
+    Pictures in a notebook are drawn all the same: these headers matter only when a file is opened by itself.
+    """
+    from nbgrader.server_extensions.formgrader.handlers import SubmissionFilesHandler
+
+    def set_extra_headers(self: SubmissionFilesHandler, path: str) -> None:
+        self.set_header("Content-Disposition", "attachment")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+
+    SubmissionFilesHandler.set_extra_headers = set_extra_headers

@@ -131,6 +131,27 @@ def test_stock_nbgrader_gives_the_same_points(course):
     assert "ada  graded" in said
 
 
+def test_the_formgraders_way_gives_the_same_inside_a_running_event_loop(course):
+    script = """
+import asyncio, sys
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+async def press_the_button():
+    api = NbGraderAPI(config=PyFileConfigLoader("nbgrader_config.py", ".").load_config())
+    for student in ("ada", "ben", "cyd"):
+        result = api.autograde("homework", student)
+        print(student, result["success"], result.get("error"))
+asyncio.run(press_the_button())
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=course.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.stdout.count("True None") == len(STUDENTS), run.stdout + run.stderr
+    assert course.points() == EXPECTED
+
+
 def test_a_checker_that_cannot_start_means_zero_points_and_a_loud_line(course):
     config = course.folder / "nbgrader_config.py"
     broken = "\nimport proctor.grading\ndef refuse(*args):\n    raise OSError('no checker today')\n"
