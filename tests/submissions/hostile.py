@@ -102,7 +102,7 @@ def look():
     while frame:
         texts += [repr(v)[:2000] for v in list(frame.f_locals.values()) + list(frame.f_globals.values())]
         frame = frame.f_back
-    for folder in ("/", "/opt", "/home", "/tmp", "..", "../..", "/work", "/proc/1", "/proc/self"):
+    for folder in ("/", "/opt", "/home", "/tmp", "..", "../..", "/srv", "/proc/1", "/proc/self"):
         for top, dirs, files in os.walk(folder):
             dirs[:] = [d for d in dirs if d not in ("usr", "proc", "sys", "site-packages", "lib", "venv", ".venv")][:20]
             for name in files[:200]:
@@ -135,7 +135,7 @@ dl1.protocol.encode = garbage
 """
 WRITE = """
 import glob, os
-for path in ["/", "..", "../..", "/tmp", "/work", "/root", os.path.expanduser("~")]:
+for path in ["/", "..", "../..", "/tmp", "/srv", "/root", os.path.expanduser("~")]:
     for name in ("gradebook.db", "source/homework/exercise.ipynb", "submitted/ada/homework/exercise.ipynb", "canary"):
         for mode in ("r+b", "wb"):
             try:
