@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import matplotlib
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -38,6 +40,8 @@ def compare(
         rows, columns: what the axes of the result stand for.
         tolerance: absolute difference from which a number counts as different.
     """
+    # Copies, because code that changes its input in place must not change what it is compared with.
+    expected = expected.detach().clone()
     panels = [*inputs.items(), ("expected", expected)]
     figure, axes = plt.subplots(
         1, len(panels) + 1, figsize=(3.1 * (len(panels) + 1), 3.1), layout="constrained", squeeze=False
@@ -48,9 +52,11 @@ def compare(
     result, problem = _evaluate(yours, expected)
     if result is None:
         mine.set(title="yours", xticks=[], yticks=[], box_aspect=1)
-        mine.text(0.5, 0.5, problem, ha="center", va="center", transform=mine.transAxes, color=DIFFERS, fontsize=9)
+        # Not parsed, because matplotlib would read $ as the beginning of a formula.
+        style = {"ha": "center", "va": "center", "color": DIFFERS, "fontsize": 9, "parse_math": False}
+        mine.text(0.5, 0.5, problem, transform=mine.transAxes, **style)
     else:
-        different = ~torch.isclose(_matrix(result).double(), _matrix(expected).double(), rtol=0, atol=tolerance)
+        different = ~torch.isclose(result, _matrix(expected), rtol=0, atol=tolerance)
         count = int(different.sum())
         verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
         heat_map(mine, result, f"yours: {verdict}", like=expected)
@@ -62,6 +68,9 @@ def compare(
     if title:
         figure.suptitle(title)
     plt.show()
+    # Other backends close a figure when it has been shown, or keep it because it is still on the screen.
+    if matplotlib.get_backend().lower() == "agg":
+        plt.close(figure)
 
 
 def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tensor | None = None) -> None:
@@ -88,13 +97,15 @@ def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tens
             for column in range(matrix.shape[1]):
                 value = float(matrix[row, column])
                 strong = abs(value) > 0.6 * high
-                text = f"{value:.2f}".rstrip("0").rstrip(".") if value else "0"
+                short = f"{round(value, 2) or 0.0:.2f}".rstrip("0").rstrip(".")  # never -0
+                text = short if abs(value) < 1e4 else f"{value:.0e}"
                 axis.text(
                     column, row, text, ha="center", va="center", fontsize=7.5, color="white" if strong else "black"
                 )
 
 
 def _evaluate(yours: Callable[[], torch.Tensor], expected: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+    """The result as a matrix, or None and the reason why there is none to draw."""
     try:
         with explained(), torch.random.fork_rng(devices=[]):
             result = yours()
@@ -102,21 +113,33 @@ def _evaluate(yours: Callable[[], torch.Tensor], expected: torch.Tensor) -> tupl
         return None, _wrapped(f"nothing yet: {error}")
     # A picture must not stop a notebook over an error that the check below it reports in full.
     except Exception as error:
-        return None, _wrapped(f"{type(error).__name__}: {error}")
+        try:
+            text = str(error)
+        except Exception:
+            text = "(its text can't be made)"
+        return None, _wrapped(f"{type(error).__name__}: {text}")
+    try:
+        return _drawable(result, expected)
+    # A sparse tensor, for one, or one without numbers refuses questions like these.
+    except Exception:
+        return None, _wrapped(f"a {type(result).__name__} that can't be drawn: make it dense")
+
+
+def _drawable(result: Any, expected: torch.Tensor) -> tuple[torch.Tensor | None, str]:
     if not isinstance(result, torch.Tensor):
         return None, _wrapped(f"a {type(result).__name__} in place of a tensor")
     if result.shape != expected.shape:
         return None, _wrapped(f"shape {tuple(result.shape)}, expected {tuple(expected.shape)}")
-    if not torch.isfinite(result).all():
-        return None, "infinite or NaN numbers"
-    return result, ""
+    if result.is_complex() and not expected.is_complex():
+        return None, _wrapped(f"{result.dtype}, expected {expected.dtype}")
+    matrix = _matrix(result)
+    return (matrix, "") if torch.isfinite(matrix).all() else (None, "infinite or NaN numbers")
 
 
 def _wrapped(text: str) -> str:
-    # matplotlib would read $ as the beginning of a formula
-    return "\n".join(textwrap.wrap(text.replace("$", r"\$"), width=26, max_lines=7, placeholder=" …"))
+    return "\n".join(textwrap.wrap(text, width=26, max_lines=7, placeholder=" …"))
 
 
 def _matrix(values: torch.Tensor) -> torch.Tensor:
-    values = values.detach().cpu().float()
+    values = values.detach().cpu().double()
     return values[None] if values.ndim == 1 else values

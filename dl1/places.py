@@ -28,5 +28,5 @@ def output_folder(notebook_folder: Path | None = None) -> Path:
     source = here.parent
     if source.name == "source" and (source.parent / CONFIG_NAME).is_file():
         here = source.parent / "scratch" / here.name
-        here.mkdir(parents=True, exist_ok=True)
+    here.mkdir(parents=True, exist_ok=True)
     return here

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,18 +31,23 @@ class Probe:
     """
 
     def __init__(self, function: Callable, given: dict[str, Any]) -> None:
-        if function.__code__.co_freevars:
+        if not isinstance(function, types.FunctionType):
             raise CourseError(
-                f"the probe {function.__name__} uses {function.__code__.co_freevars}: pass them as arguments"
+                f"a {type(function).__name__} can't be a probe: write @probe or @probe(given={{...}}) above a function"
             )
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        if function.__code__.co_freevars:
+            names = ", ".join(function.__code__.co_freevars)
+            raise CourseError(f"the probe {function.__name__} uses {names} of the code around it: pass it as argument")
+        # Three kinds, none of them the other: async def with a yield is no coroutine function.
+        kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        if any(kind(function) for kind in kinds):
             raise CourseError(f"the probe {function.__name__} has to be a plain function that returns its data")
         self.function = function
         self.given = dict(given)
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return (protocol.transport() or run_here)(self, args, kwargs)
 
 
@@ -71,18 +77,23 @@ def run_here(probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any:
     """
     arguments, keywords = protocol.decode(protocol.encode((tuple(args), kwargs)))
     namespace = probe.function.__globals__
+    # The generators of other devices are left alone until they are in use: seeding one that isn't would be remembered.
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with contextlib.ExitStack() as around:
         around.enter_context(explained())
         around.enter_context(doubles_in_place(namespace, probe.given))
-        around.enter_context(torch.random.fork_rng(devices=[]))
+        around.enter_context(torch.random.fork_rng(devices=devices))
         around.enter_context(torch.enable_grad())
         # Text on stderr in a test cell costs all its points under stock nbgrader; a warning is no mistake.
         around.enter_context(contextlib.redirect_stderr(sys.stdout))
-        torch.manual_seed(protocol.seed(f"probe {probe.__name__}"))
+        seed = protocol.seed(f"probe {probe.__name__}")
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         try:
             result = probe.function(*arguments, **keywords)
         except NameError as error:
-            if error.name in probe.function.__code__.co_names and error.name not in namespace:
+            if error.name in _names(probe.function.__code__) and error.name not in namespace:
                 raise CourseError(f"there is no `{error.name}` yet: run the cells above this one first") from None
             raise
         return protocol.decode(protocol.encode(result))
@@ -97,7 +108,7 @@ def doubles_in_place(namespace: dict[str, Any], given: dict[str, Any]) -> Iterat
         given: doubles by name or ``"Class.attribute"``.
 
     Raises:
-        CourseError: the class of a ``"Class.attribute"`` doesn't exist.
+        CourseError: the class of a ``"Class.attribute"`` doesn't exist, or its name stands for something else.
     """
     with contextlib.ExitStack() as undo:
         for path, double in given.items():
@@ -106,6 +117,8 @@ def doubles_in_place(namespace: dict[str, Any], given: dict[str, Any]) -> Iterat
             if attribute:
                 if original is _ABSENT:
                     raise CourseError(f"there is no `{name}` yet: run the cells above this one first")
+                if not isinstance(original, type):
+                    raise CourseError(f"`{name}` is no class any more: run the cell that defines it, then this one")
                 undo.callback(_restore_attribute, original, attribute, vars(original).get(attribute, _ABSENT))
                 setattr(original, attribute, double)
                 continue
@@ -113,6 +126,12 @@ def doubles_in_place(namespace: dict[str, Any], given: dict[str, Any]) -> Iterat
                 undo.callback(_restore_name, place, name, original)
                 place[name] = double
         yield
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Names that a function, or one inside it, looks up outside itself."""
+    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _places(namespace: dict[str, Any], name: str, original: Any) -> list[dict[str, Any]]:
@@ -131,7 +150,7 @@ def _restore_name(namespace: dict[str, Any], name: str, original: Any) -> None:
 
 
 def _restore_attribute(owner: Any, name: str, original: Any) -> None:
-    if original is _ABSENT:
-        delattr(owner, name)
-    else:
+    if original is not _ABSENT:
         setattr(owner, name, original)
+    elif name in vars(owner):
+        delattr(owner, name)

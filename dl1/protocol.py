@@ -10,13 +10,14 @@ cell), the sources of its doubles, the top-level import statements of its cell, 
 use its parameters, its own names, those imports, and the names that the notebook promises (its interface). It never
 contains a verdict: it computes, and returns data.
 
-**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str``, ``list``, ``tuple``,
-``dict`` with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as exact types: no subclass is
-accepted. Tensors arrive detached, contiguous, on the CPU, as copies. Gradients are computed in the body and returned
-as tensors. A message is ``MAGIC``, the header's length (4 bytes, big-endian), a JSON header and the tensors' raw
-bytes (little-endian, as on every machine that torch runs on); nothing in it is ever executed or unpickled.
-:data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`, :data:`MAX_ITEMS` cap a message; for each tensor, shape ×
-item size must equal the length of its buffer.
+**What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str`` (of whole characters, no lone
+surrogates), ``list``, ``tuple``, ``dict`` with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as
+exact types: no subclass is accepted. Tensors arrive detached, contiguous, on the CPU, as copies. Gradients are
+computed in the body and returned as tensors. A message is ``MAGIC``, the header's length (4 bytes, big-endian), a
+JSON header in ASCII and the tensors' raw bytes (little-endian, as on every machine that torch runs on); nothing in it
+is ever executed or unpickled.
+:data:`MAX_BYTES`, :data:`MAX_HEADER`, :data:`MAX_DEPTH`, :data:`MAX_ITEMS` cap a message, :data:`MAX_RANK` a tensor;
+for each tensor, shape × item size must equal the length of its buffer.
 
 **Doubles.** ``given={"RMSNorm": Double}`` puts a class or function of the test cell in place of an earlier answer
 while the body runs, and takes it back afterwards: into the notebook's globals and, where the replaced object is also
@@ -60,6 +61,7 @@ MAX_BYTES = 64 * 2**20
 MAX_HEADER = 2**20
 MAX_DEPTH = 16
 MAX_ITEMS = 20_000
+MAX_RANK = 16
 MAX_ERROR_TEXT = 2_000
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -134,14 +136,13 @@ def encode(value: Any) -> bytes:
         ProtocolError: the value, or something inside it, may not cross; the message says where, and what to return.
     """
     buffers: list[bytes] = []
-    count = [0]
+    count = [0, 0]  # items, bytes of tensors
     tree = _pack(value, "the value", 0, buffers, count)
     header = json.dumps({"v": tree, "b": [len(b) for b in buffers]}, ensure_ascii=True, allow_nan=False).encode()
     if len(header) > MAX_HEADER:
         raise ProtocolError(f"text and lists of {len(header):,} bytes are too much for one probe: return tensors")
     size = len(MAGIC) + 4 + len(header) + sum(map(len, buffers))
-    if size > MAX_BYTES:
-        raise ProtocolError(f"{size:,} bytes are too much for one probe (at most {MAX_BYTES:,}): use smaller inputs")
+    _check_size(size)
     return b"".join([MAGIC, struct.pack(">I", len(header)), header, *buffers])
 
 
@@ -157,7 +158,9 @@ def decode(message: bytes) -> Any:
     if length > MAX_HEADER or 8 + length > len(message):
         raise ProtocolError("the message's header is too long")
     try:
-        header = json.loads(message[8 : 8 + length], parse_float=_refuse, parse_constant=_refuse)
+        # As ASCII text, because json takes bytes for UTF-16 or UTF-32 where they look like it.
+        text = message[8 : 8 + length].decode("ascii")
+        header = json.loads(text, parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("the message's header can't be read") from error
     if type(header) is not dict or set(header) != {"v", "b"} or type(header["b"]) is not list:
@@ -180,32 +183,43 @@ def decode(message: bytes) -> Any:
 def _pack(value: Any, where: str, depth: int, buffers: list[bytes], count: list[int]) -> Any:
     _count(depth, count)
     kind = type(value)
-    if value is None or kind is bool or kind is str:
+    if value is None or kind is bool:
         return value
+    if kind is str:
+        return _checked_text(value, where)
     if kind is int:
         if not -_INT_LIMIT <= value < _INT_LIMIT:
             raise ProtocolError(f"{where} is an int of more than 64 bits")
         return value
     if kind is float:
         return {"f": value.hex()}
-    if kind in (list, tuple):
+    if kind is list or kind is tuple:
         items = [_pack(v, f"{where}[{i}]", depth + 1, buffers, count) for i, v in enumerate(value)]
         return {"l" if kind is list else "t": items}
     if kind is dict:
         for key in value:
             if type(key) is not str:
-                raise ProtocolError(f"{where} is a dict with the key {key!r}: keys have to be str")
+                raise ProtocolError(f"{where} is a dict with a key of type {type(key).__name__}: keys have to be str")
+            _checked_text(key, f"a key of {where}")
         return {"d": [[k, _pack(v, f"{where}[{k!r}]", depth + 1, buffers, count)] for k, v in value.items()]}
-    if kind in (torch.Tensor, torch.nn.Parameter):
-        return _pack_tensor(value, where, buffers)
+    if kind is torch.Tensor or kind is torch.nn.Parameter:
+        return _pack_tensor(value, where, buffers, count)
     plain = "a plain torch.Tensor" if isinstance(value, torch.Tensor) else "tensors, numbers, text, or lists of them"
     raise ProtocolError(f"{where} is a {kind.__module__}.{kind.__qualname__}, which can't be checked: return {plain}")
 
 
-def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes]) -> Any:
+def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes], count: list[int]) -> Any:
     name = str(tensor.dtype).removeprefix("torch.")
-    if name not in DTYPES or tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-        raise ProtocolError(f"{where} is a tensor of {tensor.dtype}, {tensor.layout}, {tensor.device}: make it dense")
+    odd = tensor.is_meta or tensor.is_quantized or tensor.is_nested
+    if name not in DTYPES or tensor.layout is not torch.strided or odd:
+        nested = "nested, " if tensor.is_nested else ""
+        kind = f"{nested}{tensor.dtype}, {tensor.layout}, {tensor.device}"
+        raise ProtocolError(f"{where} is a tensor of {kind}: make it dense")
+    if tensor.ndim > MAX_RANK:
+        raise ProtocolError(f"{where} is a tensor of {tensor.ndim} dimensions: at most {MAX_RANK} may cross")
+    count[1] += tensor.numel() * tensor.element_size()
+    # Before anything is copied: an expanded tensor can be small here and huge as a copy.
+    _check_size(count[1])
     plain = tensor.detach().cpu().resolve_conj().resolve_neg()
     # A clone, because contiguous() leaves the odd strides of a tensor of one element as they are.
     flat = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
@@ -215,8 +229,10 @@ def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes]) -> Any:
 
 def _unpack(node: Any, depth: int, buffers: list[bytes], unused: set[int], count: list[int]) -> Any:
     _count(depth, count)
-    if node is None or type(node) in (bool, str):
+    if node is None or type(node) is bool:
         return node
+    if type(node) is str:
+        return _checked_text(node, "the message")
     if type(node) is int:
         if not -_INT_LIMIT <= node < _INT_LIMIT:
             raise ProtocolError("the message has an int of more than 64 bits")
@@ -235,7 +251,7 @@ def _unpack(node: Any, depth: int, buffers: list[bytes], unused: set[int], count
         items = [_unpack(v, depth + 1, buffers, unused, count) for v in body]
         return items if tag == "l" else tuple(items)
     if tag == "d" and all(type(pair) is list and len(pair) == 2 and type(pair[0]) is str for pair in body):
-        result = {key: _unpack(v, depth + 1, buffers, unused, count) for key, v in body}
+        result = {_checked_text(key, "the message"): _unpack(v, depth + 1, buffers, unused, count) for key, v in body}
         if len(result) != len(body):
             raise ProtocolError("the message has a dict with a key twice")
         return result
@@ -245,7 +261,7 @@ def _unpack(node: Any, depth: int, buffers: list[bytes], unused: set[int], count
 
 
 def _unpack_tensor(name: Any, shape: Any, index: Any, buffers: list[bytes], unused: set[int]) -> torch.Tensor:
-    if type(name) is not str or name not in DTYPES or type(shape) is not list or len(shape) > 16:
+    if type(name) is not str or name not in DTYPES or type(shape) is not list or len(shape) > MAX_RANK:
         raise ProtocolError("the message has a tensor of a dtype or rank that may not cross")
     if not all(type(n) is int and 0 <= n < _INT_LIMIT for n in shape) or type(index) is not int or index not in unused:
         raise ProtocolError("the message has a tensor without a proper shape or buffer")
@@ -257,9 +273,24 @@ def _unpack_tensor(name: Any, shape: Any, index: Any, buffers: list[bytes], unus
         if math.prod(n for n in shape if n) > MAX_BYTES:
             raise ProtocolError("the message has an empty tensor of an absurd shape")
         return torch.empty(shape, dtype=dtype)
-    if dtype is torch.bool and max(raw) > 1:
+    flat = torch.frombuffer(bytearray(raw), dtype=torch.uint8)
+    if dtype is torch.bool and flat.max() > 1:
         raise ProtocolError("the message has a bool tensor with other bytes than 0 and 1")
-    return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+    return flat.view(dtype).reshape(shape)
+
+
+def _checked_text(text: str, where: str) -> str:
+    # In JSON two lone surrogates look like one character, and no file or terminal takes them.
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(f"{where} has half a character (a lone surrogate), which can't be checked") from error
+    return text
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise ProtocolError(f"{size:,} bytes are too much for one probe (at most {MAX_BYTES:,}): use smaller inputs")
 
 
 def _count(depth: int, count: list[int]) -> None:

@@ -1,4 +1,7 @@
+import __future__
+
 import itertools
+import json
 import linecache
 import subprocess
 import sys
@@ -24,10 +27,10 @@ class Notebook:
         monkeypatch.setattr(linecache, "cache", dict(linecache.cache))
         self.folder = folder
 
-    def run(self, source: str) -> None:
+    def run(self, source: str, flags: int = 0) -> None:
         name = f"<cell {next(_numbers)}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec"), vars(self.module))
+        exec(compile(source, name, "exec", flags=flags), vars(self.module))
 
     def export(self, *names: str) -> types.ModuleType:
         path = export_module("made.py", names, vars(self.module))
@@ -127,7 +130,13 @@ def test_stubs_are_exported_and_named(notebook, capsys):
     [
         (["x = 1"], "f", "there is no `f` to export"),
         (["import torch\nW = torch.ones(2)", "def f():\n    return W"], "f", r"`W` \(Tensor\) can't be written"),
-        (["f = lambda x: x"], "f", "isn't known any more"),
+        (["import torch\nf = torch.nn.Linear(1, 1)"], "f", r"`f` \(Linear\) can't be written"),
+        (["def g():\n    return 1", "f, _ = g, 0", "del g"], "f", "no known cell has a `def f`"),
+        (["f = [1, object()]"], "f", r"`f` \(list\) can't be written"),
+        (["import torch\nf = torch.zeros(2, 3).shape"], "f", r"`f` \(Size\) can't be written"),
+        (["def f():\n    return 1", "import functools\nf = functools.lru_cache(f)"], "f", "makes `f` what it is"),
+        (["class g:\n    a = 1\nf = g", "class g:\n    a = 2"], "f", "`f` is an older `g`: run the cell"),
+        (["class f:\n    pass\ndef g(self):\n    return 1", "f.p = property(g)"], "f", "`f.p` can't be written"),
     ],
 )
 def test_what_cannot_be_exported_says_why_and_leaves_the_old_file(notebook, cells, name, words):
@@ -151,25 +160,239 @@ def test_a_module_that_would_not_import_is_not_written(notebook):
     assert not Path("made.py").exists()
 
 
-def test_in_ipython_and_without_the_kit(tmp_path):
-    script = f"""
-import os, sys
-sys.path.insert(0, {str(ROOT)!r})
-os.chdir({str(tmp_path)!r})
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-for cell in [
-    "import torch\\nfrom dl1 import export_module, method_of",
-    "class Layer(torch.nn.Module):\\n    def __init__(self, n):\\n        super().__init__()\\n        self.n = n",
-    "def helper(x):\\n    return x + 1",
-    "@method_of(Layer)\\n@torch.no_grad()\\ndef forward(self, x):\\n    return helper(x) * self.n",
-    "export_module('made.py', ['Layer'], globals())",
-]:
-    shell.run_cell(cell, store_history=True).raise_error()
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    use = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import made; print(made.Layer(3)(2), 'dl1' in sys.modules)"
+def test_a_shared_cell_can_attach_methods_of_one_name_to_two_classes(notebook):
+    notebook.run("from dl1 import method_of\nclass A:\n    pass\nclass B:\n    pass")
+    notebook.run("@method_of(A)\ndef forward(self):\n    return 'A'\n@method_of(B)\ndef forward(self):\n    return 'B'")
+    made = notebook.export("A", "B")
+    assert (made.A().forward(), made.B().forward()) == ("A", "B")
+
+
+def test_methods_given_by_assignment_come_along(notebook):
+    notebook.run(
+        "class A:\n    def forward(self):\n        raise NotImplementedError()\n    def half(self):\n        return 2"
     )
-    found = subprocess.run([sys.executable, "-I", "-c", use], check=True, capture_output=True, text=True)
-    assert found.stdout.split() == ["9", "False"]
+    notebook.run("def my_forward(self):\n    return 'mine'")
+    notebook.run("A.forward = my_forward\nA.again = my_forward")
+    made = notebook.export("A")
+    assert (made.A().forward(), made.A().again(), made.A().half()) == ("mine", "mine", 2)
+
+
+def test_a_class_whose_methods_were_all_attached(notebook):
+    notebook.run("from dl1 import method_of\nclass A:\n    kind = 'old'")
+    notebook.run("class A:\n    kind = 'new'\n    def f(self):\n        raise NotImplementedError()")
+    notebook.run("@method_of(A)\ndef f(self):\n    return self.kind")
+    assert notebook.export("A").A().f() == "new"
+
+
+def test_definitions_stand_before_what_needs_them_to_run(notebook):
+    # Each of the two knows the other: one when it is defined, the other only when it is called.
+    notebook.run("class Base:\n    def child(self):\n        return Child()")
+    notebook.run("class Child(Base):\n    names = [upper(x) for x in WORDS] if 'upper' in globals() else []")
+    for order in (["Base", "Child"], ["Child", "Base"]):
+        assert type(notebook.export(*order).Base().child()).__name__ == "Child"
+    # A decorator runs its own helpers while the module is imported.
+    notebook.run("REGISTRY = {}\ndef key_of(f):\n    return f.__name__")
+    notebook.run("def register(f):\n    REGISTRY[key_of(f)] = 1\n    return f")
+    notebook.run("@register\ndef answer():\n    return REGISTRY")
+    assert notebook.export("answer").answer() == {"answer": 1}
+
+
+@pytest.mark.parametrize("statement", ["import os.path as p", "from os import path as p"])
+def test_imports_are_written_as_in_the_notebook(notebook, statement):
+    notebook.run(statement)
+    notebook.run("def f():\n    return p.sep")
+    assert notebook.export("f").f() == "/"
+    assert statement in Path("made.py").read_text().splitlines()
+
+
+def test_names_that_do_not_say_where_they_live(notebook):
+    # Both are built-in functions; one names a private class as its home, the other a closure.
+    notebook.run("from torch import arange as numbers\nfrom torch.nn.functional import max_pool1d")
+    notebook.run("def f():\n    return max_pool1d(numbers(4.0)[None], 2).tolist()")
+    assert notebook.export("f").f() == [[1.0, 3.0]]
+
+
+def test_submodules_are_imported_where_they_are_used(notebook):
+    notebook.run("import xml.dom.minidom, concurrent.futures\nimport email.mime.text")
+    notebook.run(
+        "def f():\n    return xml.dom.minidom.parseString('<a/>').documentElement.tagName\ndef g():\n    return email"
+    )
+    notebook.export("f", "g")
+    imports = [line for line in Path("made.py").read_text().splitlines() if line.startswith("import")]
+    assert imports == ["import email", "import xml", "import xml.dom.minidom"]
+
+
+def test_the_modules_own_names_are_left_alone(notebook):
+    notebook.run("def f():\n    return __name__, __doc__ is None, __builtins__ is None")
+    assert notebook.export("f").f()[0] == "made"
+    assert "__name__ =" not in Path("made.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["None", "True", "-3", "0.1", "1e300", "float('inf')", "float('-inf')", "'a\\n\"b'", "[1, (2.5, {'k': {3}})]"],
+)
+def test_constants_keep_their_value(notebook, value):
+    notebook.run(f"VALUE = {value}")
+    made, original = notebook.export("VALUE").VALUE, vars(notebook.module)["VALUE"]
+    assert type(made) is type(original)
+    assert made == original
+
+
+def test_lambdas_and_what_calls_make(notebook):
+    notebook.run("from collections import namedtuple\nimport functools\nTWO = 2")
+    notebook.run("double = lambda x: TWO * x\nPair = namedtuple('Pair', 'a b')")
+    notebook.run("def scaler(n):\n    def scaled(x):\n        return n * x\n    return scaled\ntriple = scaler(3)")
+    notebook.run(
+        "def loud(f):\n    def inner():\n        return f() + '!'\n    return inner\n@loud\ndef hi():\n    return 'hi'"
+    )
+    made = notebook.export("double", "Pair", "triple", "hi")
+    assert (made.double(4), made.Pair(1, 2).b, made.triple(5), made.hi()) == (8, 2, 15, "hi!")
+
+
+def test_a_broken_cell_does_not_stop_the_export(notebook):
+    notebook.run("from dataclasses import dataclass\n@dataclass\nclass C:\n    x: int = 1")
+    with pytest.raises(SyntaxError):
+        notebook.run("class C:\n    x: int = (2")
+    assert notebook.export("C").C().x == 1
+
+
+def test_annotations_that_are_never_looked_up(notebook):
+    # In a notebook the first cell's line holds for all that follow.
+    notebook.run("from __future__ import annotations")
+    notebook.run(
+        "def f(x: Undefined) -> Later:\n    return x\nclass Later:\n    pass", __future__.annotations.compiler_flag
+    )
+    assert notebook.export("f").f(3) == 3
+
+
+@pytest.mark.parametrize("name", ["gpt", "gpt.txt", "my gpt.py", "../gpt.py", "a/b.py", ".py", "2a.py", "gpt.py.py"])
+def test_names_that_cannot_be_imported_are_refused(notebook, name):
+    notebook.run("x = 1")
+    with pytest.raises(CourseError, match="can't be imported"):
+        export_module(name, ["x"], vars(notebook.module))
+    assert list(notebook.folder.iterdir()) == []
+
+
+def test_the_file_has_the_permissions_of_any_other(notebook):
+    notebook.run("x = 1")
+    notebook.export("x")
+    Path("other").touch()
+    assert Path("made.py").stat().st_mode == Path("other").stat().st_mode
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(notebook):
+    notebook.run("x = 1")
+    Path("made.py").mkdir()
+    with pytest.raises(OSError, match=r"made\.py"):
+        notebook.export("x")
+    assert [path.name for path in notebook.folder.iterdir()] == ["made.py"]
+
+
+def test_an_authors_export_goes_to_scratch(notebook, monkeypatch):
+    source = notebook.folder / "source" / "assignment2"
+    source.mkdir(parents=True)
+    (notebook.folder / "nbgrader_config.py").touch()
+    monkeypatch.chdir(source)
+    notebook.run("x = 1")
+    path = export_module("made.py", ["x"], vars(notebook.module))
+    assert path == notebook.folder / "scratch" / "assignment2" / "made.py"
+    assert path.is_file()
+    assert list(source.iterdir()) == []
+
+
+# Cells of a session in IPython, what to export, and what the module has to answer in a process without the kit.
+SESSIONS = {
+    "methods": (
+        [
+            "import torch\nfrom dl1 import method_of",
+            "class Layer(torch.nn.Module):\n    def __init__(self, n):\n        super().__init__()\n        self.n = n",
+            "def helper(x):\n    return x + 1",
+            "@method_of(Layer)\n@torch.no_grad()\ndef forward(self, x):\n    return helper(x) * self.n",
+        ],
+        ["Layer"],
+        ("made.Layer(3)(2)", 9),
+    ),
+    "an older cell runs again": (
+        ["class C:\n    x = 1", "class C:\n    x = 2", "class C:\n    x = 1"],
+        ["C"],
+        ("made.C.x", 1),
+    ),
+    "an older cell of a function runs again": (
+        ["def f():\n    return 1", "def f():\n    return 2", "def f():\n    return 1"],
+        ["f"],
+        ("made.f()", 1),
+    ),
+    "a cell that IPython changes": (
+        ["%precision 3\nclass C:\n    x = 1", "name = !echo hi", "%precision 2\nclass C:\n    x = 2"],
+        ["C"],
+        ("made.C.x", 2),
+    ),
+    "open": (
+        ["def f():\n    with open('made.py') as file:\n        return len(file.readline()) > 9"],
+        ["f"],
+        ("made.f()", True),
+    ),
+    "display": (["def f():\n    display(1)\n    return callable(display)"], ["f"], ("made.f()", True)),
+    "a syntax error before": (
+        ["class C:\n    x = 1", "class C:\n    x = = 2"],
+        ["C"],
+        ("made.C.x", 1),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=["of a terminal", "of a kernel"])
+def sessions(request, tmp_path_factory):
+    """What each module that was exported in a real session answers, in a fresh process that knows nothing else."""
+    folder = tmp_path_factory.mktemp("sessions")
+    task = {key: (cells, names) for key, (cells, names, _) in SESSIONS.items()}
+    script = f"""
+import json, os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from IPython.core.interactiveshell import InteractiveShell
+from dl1 import export_module
+shell = InteractiveShell.instance()
+if {request.param == "of a kernel"}:
+    # Cells with the same text have the same file there.
+    from ipykernel.compiler import XCachingCompiler
+    shell.compile = XCachingCompiler()
+shell.user_ns["export_module"] = export_module
+for key, (cells, names) in json.load(sys.stdin).items():
+    os.makedirs(key)
+    os.chdir(key)
+    for cell in cells:
+        shell.run_cell(cell, store_history=True)
+    shell.run_cell(f"export_module('made.py', {{names!r}}, globals())", store_history=True)
+    os.chdir("..")
+"""
+    arguments = {"cwd": folder, "capture_output": True, "text": True}
+    run = subprocess.run([sys.executable, "-c", script], input=json.dumps(task), check=False, **arguments)
+    script = """
+import importlib, json, os, sys
+answers = {}
+for key, expression in json.load(sys.stdin).items():
+    sys.path[0:0] = [key]
+    sys.modules.pop("made", None)
+    folder = os.getcwd()
+    os.chdir(key)
+    try:
+        importlib.invalidate_caches()
+        answers[key] = eval(expression, {"made": importlib.import_module("made")})
+    except Exception as error:
+        answers[key] = repr(error)
+    os.chdir(folder)
+    del sys.path[0]
+assert not any(name.partition(".")[0] == "dl1" for name in sys.modules)
+print(json.dumps(answers))
+"""
+    task = {str(folder / key): expression for key, (_, _, (expression, _)) in SESSIONS.items()}
+    found = subprocess.run([sys.executable, "-I", "-c", script], input=json.dumps(task), check=True, **arguments)
+    answers = json.loads(found.stdout.splitlines()[-1])
+    return {Path(key).name: answer for key, answer in answers.items()}, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("key", SESSIONS)
+def test_in_ipython_and_without_the_kit(sessions, key):
+    answers, said = sessions
+    assert answers[key] == SESSIONS[key][2][1], said

@@ -1,4 +1,6 @@
-from dl1 import method_of
+import inspect
+
+from dl1 import method_of, methods
 
 
 class Layer:
@@ -30,3 +32,41 @@ def test_the_last_one_counts_and_instances_made_before_have_it():
         return 2
 
     assert layer.extra() == 2
+
+
+def test_subclasses_inherit_it_and_other_classes_do_not_have_it():
+    class Child(Layer):
+        pass
+
+    class Other:
+        pass
+
+    @method_of(Layer)
+    def shared(self):
+        return 3
+
+    assert Child().shared() == 3
+    assert "shared" not in vars(Child)
+    assert not hasattr(Other, "shared")
+
+
+def test_static_and_class_methods():
+    @method_of(Layer)
+    @staticmethod
+    def double(x):
+        return 2 * x
+
+    @method_of(Layer)
+    @classmethod
+    def name(cls):
+        return cls.__name__
+
+    assert (Layer.double(2), Layer().double(3), Layer.name()) == (4, 6, "Layer")
+
+
+def test_its_source_works_alone():
+    # An exported module gets the text of this function and nothing of the kit.
+    namespace = {}
+    exec(inspect.getsource(methods.method_of), namespace)
+    namespace["method_of"](Layer)(lambda self: 1)
+    assert getattr(Layer(), "<lambda>")() == 1

@@ -21,6 +21,18 @@ def test_an_authors_files_go_to_a_scratch_folder(tmp_path, monkeypatch):
     assert list(source.iterdir()) == []
 
 
+def test_a_missing_folder_is_made(tmp_path):
+    assert output_folder(tmp_path / "new" / "one").is_dir()
+
+
+def test_a_link_to_the_source_is_seen_through(tmp_path):
+    source = tmp_path / "course" / "source" / "assignment2"
+    source.mkdir(parents=True)
+    (tmp_path / "course" / "nbgrader_config.py").touch()
+    (tmp_path / "work").symlink_to(source)
+    assert output_folder(tmp_path / "work") == tmp_path / "course" / "scratch" / "assignment2"
+
+
 def test_a_folder_that_is_only_called_source_is_a_students(tmp_path):
     folder = tmp_path / "source" / "assignment2"
     folder.mkdir(parents=True)
