@@ -18,17 +18,20 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
+from nbgrader.utils import parse_utc
 
 from proctor import notebook_cells, verdict
 from proctor.copier import Caps, copy_tree, printable, read_file
 from proctor.errors import ProctorError
-from proctor.grading import FAILED, Submission
+from proctor.grading import FAILED, NOTES_ID, Submission
 from proctor.rebuild import MAX_BYTES, Rebuilt, match_files, rebuild
 from proctor.sandbox import SandboxUnavailable, availability
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
 _DONE = "complete.json"
+_BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
+_TIMESTAMP = "timestamp.txt"
 
 
 class Autograde(NbgraderAutograde):
@@ -51,6 +54,7 @@ class Autograde(NbgraderAutograde):
             self._refuse(str(error))
         self._outcomes: dict[str, str] = {}
         self._rebuilt: dict[str, Rebuilt] = {}
+        self._broken: dict[str, str] = {}
         self._results = Path(tempfile.mkdtemp(prefix="proctor-results-"))
         try:
             super().start()
@@ -93,20 +97,30 @@ class Autograde(NbgraderAutograde):
             return False
         done = self._done(assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
-        finished = done.is_file() and destination.is_dir()
+        made = [destination / f"{name}.ipynb" for name in self._expected()]
+        finished = done.is_file() and all(path.is_file() for path in made)
         if finished and not self.force and self._state(done) == self._submitted_state(assignment_id, student_id):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = "graded before"
             return False
-        done.unlink(missing_ok=True)
-        shutil.rmtree(destination, ignore_errors=True)
+        # A record that stayed would vouch for points of an earlier submission, should this one not get to its end.
+        if self.coursedir.notebook_id == "*":
+            shutil.rmtree(done.parent, ignore_errors=True)
+            shutil.rmtree(destination, ignore_errors=True)
+        else:
+            for path in (done, *made, *(done.with_name(f"{path.stem}.json") for path in made)):
+                path.unlink(missing_ok=True)
         return True
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         """Stage the submission (regular files, rebuilt notebooks) and set all its autograded points to 0."""
         self._outcomes[student_id] = "not graded: stopped while it was prepared"
-        self._stage(assignment_id, student_id)
-        super().init_assignment(assignment_id, student_id)
+        try:
+            self._stage(assignment_id, student_id)
+            super().init_assignment(assignment_id, student_id)
+        except (ProctorError, OSError) as error:
+            self._outcomes[student_id] = f"not graded: {error}"
+            raise
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
             for path in self.notebooks:
                 submitted = gradebook.find_submission_notebook(Path(path).stem, assignment_id, student_id)
@@ -135,11 +149,14 @@ class Autograde(NbgraderAutograde):
     def convert_single_notebook(self, notebook_filename: str) -> None:
         """Grade one notebook; whatever goes wrong costs this notebook, and staff are told."""
         try:
+            if notebook_filename in self._broken:
+                raise ProctorError(self._broken[notebook_filename])
             super().convert_single_notebook(notebook_filename)
         except (KeyboardInterrupt, SandboxUnavailable):
             raise
         except Exception as error:
-            self.log.error("%s could not be graded:\n%s", notebook_filename, traceback.format_exc())
+            details = str(error) if isinstance(error, ProctorError) else traceback.format_exc()
+            self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
             self._give_nothing(notebook_filename, f"{type(error).__name__}: {error}")
 
     def set_permissions(self, assignment_id: str, student_id: str) -> None:
@@ -159,7 +176,9 @@ class Autograde(NbgraderAutograde):
             ]
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
-        state = self._submitted_state(assignment_id, student_id)
+        # Without a state the next start takes the submission up again.
+        whole = not failed and self.coursedir.notebook_id == "*"
+        state = self._submitted_state(assignment_id, student_id) if whole else None
         done = self._done(assignment_id, student_id)
         done.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = done.with_suffix(".draft")
@@ -190,17 +209,41 @@ class Autograde(NbgraderAutograde):
         staged = Path(self._format_source(assignment_id, student_id))
         shutil.rmtree(staged, ignore_errors=True)
         lines = copy_tree(submitted, staged, Caps())
+        if not _is_time(staged / _TIMESTAMP):
+            shutil.rmtree(staged / _TIMESTAMP, ignore_errors=True)
+            (staged / _TIMESTAMP).unlink(missing_ok=True)
+            lines.append(f"left out {_TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
         found = {}
         for path in sorted(staged.glob("*.ipynb")):
+            if path.is_dir():
+                shutil.rmtree(path)
+                lines.append(f"left out {printable(path.name)}: it is a folder, not a notebook")
+                continue
             found[path.stem] = read_file(path, MAX_BYTES) or b""
             path.unlink()
         names = self._expected()
+        for page in [staged / f"{name}.html" for name in names]:
+            # Its place is that of the student's page in feedback, which could not be written there.
+            if page.is_dir():
+                shutil.rmtree(page)
+            elif page.exists():
+                page.unlink()
+            else:
+                continue
+            lines.append(f"left out {page.name}: the page with the feedback has this name")
         matched, more = match_files(names, found)
         for name in names:
             source = (
                 Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id)) / f"{name}.ipynb"
             )
-            rebuilt = rebuild(notebook_cells.read(source), matched[name])
+            try:
+                rebuilt = rebuild(notebook_cells.read(source), matched[name])
+            except Exception as error:
+                # Of one notebook; the others of the submission, and other students, still get their grades.
+                cells = [{"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": _BROKEN}]
+                rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+                said = str(error) if isinstance(error, ProctorError) else f"{source}: {type(error).__name__}: {error}"
+                self._broken[str(staged / f"{name}.ipynb")] = said
             rebuilt.notes += [printable(line, 300) for line in [*more, *lines]]
             self._rebuilt[f"{student_id}/{name}"] = rebuilt
             text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))
@@ -254,3 +297,13 @@ class Autograde(NbgraderAutograde):
         off = "" if Proctor(parent=self).sandbox == "bwrap" else "  (sandbox off)"
         lines = [f"{student:{width}}  {outcome}{off}" for student, outcome in sorted(self._outcomes.items())]
         print("\n".join(lines), flush=True)
+
+
+def _is_time(path: Path) -> bool:
+    """Whether nbgrader, which stops at anything else, can read the time in a file, or finds none."""
+    if not path.is_file():
+        return not path.exists()
+    try:
+        return parse_utc(path.read_text().strip()) is not None
+    except (OSError, ValueError, OverflowError):
+        return False

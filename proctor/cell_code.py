@@ -76,12 +76,7 @@ def _parse_python(source: str) -> Code:
 def bound_names(code: ast.AST) -> set[str]:
     """Names that running this code as a cell binds in the notebook: assignments, imports, definitions, loop targets…"""
     table = _table(code)
-    names = {
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        # Declared global: the target of `:=` inside a comprehension.
-        if symbol.is_assigned() or symbol.is_imported() or symbol.is_declared_global()
-    }
+    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     return names | _names_set_as_global(table)
 
 
@@ -122,12 +117,8 @@ def _table(code: ast.AST) -> symtable.SymbolTable:
 
 
 def _reads(table: symtable.SymbolTable, deferred: bool) -> set[str]:
-    at_module_level = table.get_type() == "module"
-    names = {
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and (at_module_level or symbol.is_global())
-    }
+    # Names that the cell itself binds count as global as well.
+    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global()}
     for inner in table.get_children():
         runs_at_once = inner.get_type() == "class" or inner.get_name().strip("<>") in _COMPREHENSIONS
         if deferred or runs_at_once:
@@ -136,6 +127,7 @@ def _reads(table: symtable.SymbolTable, deferred: bool) -> set[str]:
 
 
 def _names_set_as_global(table: symtable.SymbolTable) -> set[str]:
+    """Names that inner scopes bind outside: after a `global`, or by `:=` in a comprehension of the cell itself."""
     names = set()
     for inner in table.get_children():
         names |= {

@@ -20,7 +20,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class Caps:
-    """The most that is copied: number of files, bytes of all files, and levels of folders."""
+    """The most that is copied: number of files, and of folders, bytes of all files, and levels of folders."""
 
     files: int = 2_000
     total_bytes: int = 200 * 2**20
@@ -47,19 +47,33 @@ def copy_tree(source: Path, target: Path, caps: Caps = Caps()) -> list[str]:  # 
         copy = _Copy(caps, os.fstat(descriptor).st_uid)
         copy.folder(descriptor, draft, "", 1)
         draft.chmod(0o755)
-        if target.exists() or target.is_symlink():
-            old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
-            os.rename(target, old / "old")
-            os.rename(draft, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(draft, target)
+        replace(draft, target)
     except OSError as error:
         raise ProctorError(f"{target}: can't be written ({error.strerror}); make room or correct its rights") from error
     finally:
         os.close(descriptor)
         shutil.rmtree(draft, ignore_errors=True)
     return copy.lines
+
+
+def replace(draft: Path, target: Path) -> None:
+    """Put a complete folder in the place of an older one beside it, which stays if that fails.
+
+    Raises:
+        OSError: the place can't be written.
+    """
+    if not (target.exists() or target.is_symlink()):
+        os.rename(draft, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+    os.rename(target, old / "old")
+    try:
+        os.rename(draft, target)
+    except OSError:
+        os.rename(old / "old", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_file(path: Path, max_bytes: int) -> bytes | None:
@@ -80,11 +94,14 @@ class _Copy:
         self.caps = caps
         self.owner = owner
         self.files = 0
+        self.folders = 0
+        self.full = False
         self.bytes = 0
         self.lines: list[str] = []
 
     def folder(self, descriptor: int, target: Path, place: str, level: int) -> None:
-        for name in sorted(os.listdir(descriptor)):
+        # Files first: a forgotten environment must not use up the caps before the notebook beside it is reached.
+        for name in sorted(os.listdir(descriptor), key=lambda name: (_is_folder(descriptor, name), name)):
             shown = printable(f"{place}{name}")
             if len(os.fsencode(name)) > self.caps.name_bytes or not name.isprintable():
                 self.lines.append(f"left out {shown}: its name is too long or has characters that can't be printed")
@@ -100,6 +117,9 @@ class _Copy:
                     if level >= self.caps.depth:
                         self.lines.append(f"left out {shown}: more than {self.caps.depth} folders deep")
                         continue
+                    self.folders += 1
+                    if not self.below_cap(self.folders, shown):
+                        continue
                     (target / name).mkdir(mode=0o755)
                     self.folder(inner, target / name, f"{place}{name}/", level + 1)
                 else:
@@ -112,13 +132,9 @@ class _Copy:
             self.lines.append(f"left out {shown}: it is no regular file")
         elif status.st_nlink > 1 and status.st_uid != self.owner:
             self.lines.append(f"left out {shown}: it is a hard link to somebody else's file")
-        elif self.files >= self.caps.files:
-            if self.files == self.caps.files:
-                self.lines.append(f"left out {shown} and all after it: more than {self.caps.files:,} files")
-            self.files += 1
         elif self.bytes + status.st_size > self.caps.total_bytes:
             self.lines.append(f"left out {shown}: more than {self.caps.total_bytes / 2**20:g} MiB in all")
-        else:
+        elif self.below_cap(self.files + 1, shown):
             self.files += 1
             left = self.caps.total_bytes - self.bytes
             with open(target, "xb") as file:
@@ -128,6 +144,20 @@ class _Copy:
                     left -= len(part)
                     self.bytes += len(part)
             target.chmod(0o644)
+
+    def below_cap(self, count: int, shown: str) -> bool:
+        """Whether so many files or folders are copied; the first that is too many is named."""
+        if count > self.caps.files and not self.full:
+            self.full = True
+            self.lines.append(f"left out {shown} and more after it: more than {self.caps.files:,} files or folders")
+        return count <= self.caps.files
+
+
+def _is_folder(descriptor: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 def printable(name: str, limit: int = 120) -> str:

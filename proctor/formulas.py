@@ -70,7 +70,14 @@ def _latex(formula: str) -> str:
 def _one_line(made: str) -> str:
     # An empty line would end the HTML for markdown, and these characters would be read as its own.
     made = " ".join(made.split())
-    return made.replace("*", "&#42;").replace("_", "&#95;").replace("`", "&#96;").replace("$", "&#36;")
+    return (
+        made.replace("*", "&#42;")
+        .replace("_", "&#95;")
+        .replace("`", "&#96;")
+        .replace("$", "&#36;")
+        .replace("[", "&#91;")
+        .replace("]", "&#93;")
+    )
 
 
 def _harmless(made: str) -> bool:

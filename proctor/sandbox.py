@@ -32,7 +32,7 @@ _ENTRY = "/opt/proctor/sandbox_entry.py"
 _SUBMISSION = "/opt/submission"
 # "nobody" of every Linux; what is mounted for it is read-only or its own.
 _UNPRIVILEGED = 65534
-_SECONDS_TO_DIE = 10.0
+_SECONDS_TO_DIE = 60.0
 _INSTALL = "install it: apt install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)"
 _SWITCH_ON = (
     "let unprivileged users make user namespaces: sysctl -w user.max_user_namespaces=15000, on Debian and Ubuntu also "

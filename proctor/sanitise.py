@@ -12,12 +12,29 @@ import re
 from typing import Any
 
 MAX_TEXT = 200_000
+MAX_MARKDOWN = 50_000
+_MAX_ENVIRONMENTS = 100
 MAX_PICTURE = 8 * 2**20
 _PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
-_LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(\s*<?([^)\s>]*)>?[^)\n]*\)")
+# Bounded and without a way back (`+`): a text of brackets only must not take minutes.
+_LINK = re.compile(
+    r"(!?)\[([^\[\]\n]{0,1000}+)\]\(\s{0,20}+<?+([^)\s>]{0,2000}+)>?+[^)\n]{0,1000}+\)",
+)
 _REFERENCE = re.compile(r"^ {0,3}\[[^\]\n]+\]:.*$", re.MULTILINE)
 _SCHEME = re.compile(r"(?:https?://|mailto:)[^\s\"'<>`\\]+\Z", re.IGNORECASE)
 _FIGURE = re.compile(r"figures/[A-Za-z0-9_-]+\.(?:svg|png|jpg)\Z")
+# Markdown has more ways to make a link than can be listed: labels with brackets or over several lines, addresses that
+# stand in a quote or a list. All need a closing bracket with one of three characters behind it, which stays together
+# only in what is known to be harmless.
+_JOINED = re.compile(
+    r"(?<![!\\])\[[^\[\]\n]{0,1000}+\]\((?:https?://|mailto:)[^\s\"'<>`\\()]{1,2000}+\)"
+    r"|(?<!\\)!\[[^\[\]\n]{0,1000}+\]\(figures/[A-Za-z0-9_-]{1,100}+\.(?:svg|png|jpg)\)"
+    r"|\](?=[(\[:])",
+    re.IGNORECASE,
+)
+# nbconvert needs quadratic time for these.
+_SPACES = re.compile(r"[ \t]{200,}")
+_ENVIRONMENT = re.compile(r"\\begin(?![A-Za-z])")
 # Commands of MathJax that make links, set attributes, or load more of it.
 _COMMANDS = re.compile(
     r"\\(?:href|url|unicode|class|cssId|style|data|require|toggle|texttip|mathtip|action|newcommand|renewcommand|def|let"
@@ -28,10 +45,15 @@ _COMMANDS = re.compile(
 
 def safe_markdown(text: str) -> str:
     """Markdown without HTML; links only to web and mail addresses, pictures only from the assignment's own figures."""
-    text = _text(text)
+    text = _SPACES.sub(" " * 200, _text(text, MAX_MARKDOWN))
+    parts = _ENVIRONMENT.split(text)
+    text = "\\begin".join(parts[:_MAX_ENVIRONMENTS]) + "".join(
+        r"\text{begin}" + part for part in parts[_MAX_ENVIRONMENTS:]
+    )
     text = _REFERENCE.sub("", text)
     text = _COMMANDS.sub(lambda match: r"\text{" + match[0][1:] + "}", text)
     text = _LINK.sub(_safe_link, text)
+    text = _JOINED.sub(lambda match: match[0] if match[0] != "]" else "] ", text)
     # Ampersands too, so that no entity becomes a character of markup. A quote at the beginning of a line stays.
     lines = []
     for line in text.replace("&", "&amp;").replace("<", "&lt;").split("\n"):

@@ -330,7 +330,7 @@ def _add_output(outputs: list[dict[str, Any]], output: Any) -> None:
 
 def _safe_path(name: Any) -> PurePosixPath | None:
     """A relative path of plain names for a declared result; None for anything else."""
-    if type(name) is not str or not 0 < len(name) < 200 or "\\" in name or any(ord(c) < 32 for c in name):
+    if type(name) is not str or not 0 < len(name) < 200 or "\\" in name or not name.isprintable():
         return None
     path = PurePosixPath(name)
     parts = path.parts

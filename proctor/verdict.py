@@ -222,7 +222,8 @@ def compare(record: Record, scores: Mapping[str, float | None]) -> list[str]:
     for name in sorted(earned.keys() | scores.keys()):
         score = scores.get(name)
         if name not in earned:
-            if score is not None:
+            # nbgrader itself gives 0 to a code cell for hand grading that a student left untouched.
+            if score:
                 lines.append(f"{name}: {score:g} in the gradebook, and no verdict")
         elif score is None:
             lines.append(f"{name}: no score in the gradebook, {earned[name]:g} by the verdict")

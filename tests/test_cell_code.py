@@ -11,6 +11,8 @@ from proctor.cell_code import bound_names, line_of, parse, reads, reads_at_once
         ("x = y", "x", "y", "y"),
         ("x: T = y", "x", "T y", "T y"),
         ("x += 1", "", "x", "x"),
+        ("x.a += y", "", "x y", "x y"),
+        ("x[i] += y\nx = 1", "x", "i x y", "i x y"),
         ("del x[i], y", "", "i x y", "i x y"),
         ("import a.b, c.d as e\nfrom f import g as h", "a e h", "", ""),
         ("[(y := v) for v in vs if v]", "y", "vs", "vs"),
@@ -22,6 +24,8 @@ from proctor.cell_code import bound_names, line_of, parse, reads, reads_at_once
         ("@d\ndef f():\n    def g():\n        nonlocal x\n        x = u\n    x = 0\n    return g", "f", "d", "d u"),
         ("def f():\n    return [a for a in b if (w := a)] + w", "f", "", "b"),
         ("def f():\n    global h\n    h = 1", "f h", "", ""),
+        ("def f():\n    global h\n    return h", "f", "", "h"),
+        ("class A:\n    def f(self):\n        global h\n        h = 1", "A h", "", ""),
         ("async def f():\n    async with o() as p:\n        yield p", "f", "", "o"),
         ("class A(B, metaclass=M):\n    x = y\n    z = x", "A", "B M y", "B M y"),
         ("class A:\n    x = 1\n    def m(self):\n        return super().m(x)", "A", "", "super x"),
@@ -44,9 +48,11 @@ def test_names(code, bound, at_once, ever):
     assert ast.dump(tree) == before
 
 
-def test_line_of_the_first_mention():
-    tree = ast.parse("a = 1\nb = (a +\n     q)\nq")
-    assert line_of(tree.body[1], "q") == 3
+def test_line_of_the_first_use():
+    tree = ast.parse("a = 1\nb = (a +\n     q)\nq\nif a:\n    c = 1\n    print(c)\nn += 1")
+    assert line_of(tree, "q") == 3
+    assert line_of(tree, "c") == 7
+    assert line_of(tree, "n") == 8
     assert line_of(tree.body[1], "missing") == 2
 
 
@@ -73,7 +79,14 @@ def test_parse_with_ipython_lines(text, without, magics):
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("x = 1\ndef f(:", 2), ("x = 1\nreturn x", 2), ("%matplotlib inline\nx = 1 +", 2), ("\0", 1), ("(" * 300, 1)],
+    [
+        ("x = 1\ndef f(:", 2),
+        ("x = 1\nreturn x", 2),
+        ("%matplotlib inline\nx = 1 +", 2),
+        ("x = (a\n% b)\ny = = c", 3),
+        ("\0", 1),
+        ("(" * 300, 1),
+    ],
 )
 def test_parse_says_where_it_is_wrong(text, line):
     code = parse(text)

@@ -4,12 +4,17 @@ import datetime
 import json
 import os
 import pwd
+import subprocess
 import time
 from pathlib import Path
 
 import exercise
 import pytest
 from course_folder import Course
+from nbgrader.coursedir import CourseDirectory
+
+from proctor import collect as collecting
+from proctor.errors import ProctorError
 
 pytestmark = pytest.mark.slow
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -52,6 +57,12 @@ def hand_in(
     if owner is not None:
         os.chown(made, owner, owner)
     return made
+
+
+def in_process(folder: Path) -> collecting.Collect:
+    engine = collecting.Collect(coursedir=CourseDirectory(assignment_id=exercise.ASSIGNMENT))
+    engine.inbound_path = str(folder)
+    return engine
 
 
 def taken(collected: Path) -> dict[str, str]:
@@ -136,3 +147,121 @@ def test_links_inside_are_left_out_and_named(inbound):
     stamp = collected / ME / exercise.ASSIGNMENT / "timestamp.txt"
     assert stamp.read_text().endswith("UTC")
     assert not stamp.is_symlink()
+
+
+def test_a_timestamp_that_is_a_folder_does_not_stop_it(inbound):
+    folder, collected, collect = inbound
+    made = hand_in(folder, ME)
+    (made / "timestamp.txt").unlink()
+    (made / "timestamp.txt").mkdir()
+    (made / "timestamp.txt" / "inside").write_text("2001-01-01 00:00:00 UTC")
+    assert "Collected 1 submissions" in collect()
+    assert (collected / ME / exercise.ASSIGNMENT / "timestamp.txt").read_text().endswith("UTC")
+
+
+def test_what_was_collected_stays_until_the_new_one_is_complete(inbound, monkeypatch):
+    folder, collected, collect = inbound
+    hand_in(folder, ME, "[1]")
+    collect()
+    before = (collected / ME / exercise.ASSIGNMENT / "timestamp.txt").read_text()
+    time.sleep(0.05)
+    made = hand_in(folder, ME, "[2]", "2020-01-02 00:00:00.000000 UTC")
+    engine = in_process(folder)
+
+    def full_disk(path):
+        raise OSError(28, "No space left on device")
+
+    record = engine._record(ME, made.name)
+    monkeypatch.setattr(collecting, "_changed", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        engine._collect(record, collected / ME / exercise.ASSIGNMENT)
+    assert taken(collected)[ME] == "[1]"
+    assert (collected / ME / exercise.ASSIGNMENT / "timestamp.txt").read_text() == before
+    assert [path.name for path in (collected / ME).iterdir()] == [exercise.ASSIGNMENT]
+
+
+def test_a_submission_that_is_changed_while_it_is_copied_gets_the_later_time(inbound, monkeypatch):
+    folder, collected, _ = inbound
+    made = hand_in(folder, ME, "[1]")
+    engine = in_process(folder)
+    record = engine._record(ME, made.name)
+    copy_tree = collecting.copy_tree
+
+    def slow_copy(source, target, caps):
+        time.sleep(0.05)
+        (made / "exercise.ipynb").write_text("[2]")
+        return copy_tree(source, target, caps)
+
+    monkeypatch.setattr(collecting, "copy_tree", slow_copy)
+    engine._collect(record, collected / ME / exercise.ASSIGNMENT)
+    stamp = (collected / ME / exercise.ASSIGNMENT / "timestamp.txt").read_text()
+    assert taken(collected)[ME] == "[2]"
+    assert datetime.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f UTC") > record["timestamp"]
+
+
+def test_a_folder_that_was_exchanged_for_another_is_refused(inbound):
+    folder, collected, _ = inbound
+    made = hand_in(folder, ME, "[1]")
+    engine = in_process(folder)
+    record = engine._record(ME, made.name)
+    made.rename(folder / "aside")
+    hand_in(folder, ME, "[2]")
+    with pytest.raises(ProctorError, match="exchanged"):
+        engine._collect(record, collected / ME / exercise.ASSIGNMENT)
+    assert taken(collected) == {}
+
+
+def test_one_with_a_thousand_folders_inside_each_other_and_the_others_are_collected(inbound):
+    folder, collected, collect = inbound
+    made = hand_in(folder, ME)
+    hand_in(folder, "nobody", owner=pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None)
+    deep = os.open(made, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deep)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(deep)
+    said = collect()
+    # pytest's own cleaning would recurse, and fail.
+    subprocess.run(["rm", "-rf", str(made)], check=True)
+    assert "Traceback" not in said
+    assert f"collected in part: {ME}: 1 left out" in said
+    assert ME in taken(collected)
+    assert os.geteuid() != 0 or "nobody" in taken(collected)
+
+
+def test_names_with_a_plus_with_and_without_the_random_part(inbound):
+    folder, _, _ = inbound
+    engine = in_process(folder)
+    time_of_it = "2020-01-01 00:00:00.000000 UTC"
+    assert engine._student(f"ada+{exercise.ASSIGNMENT}+{time_of_it}+abc") == "ada"
+    assert engine._student(f"ada+{exercise.ASSIGNMENT}+{time_of_it}") == "ada"
+    assert engine._student(f"a+b+{exercise.ASSIGNMENT}+{time_of_it}") == "a+b"
+    assert engine._student(f"a+b+{exercise.ASSIGNMENT}+{time_of_it}+abc") == "a+b"
+    assert engine._student(f"ada+other+{time_of_it}+abc") is None
+    assert engine._student("noise") is None
+
+
+@pytest.mark.parametrize("name", ["*", "a[b]", "a,b", " ada", "..", "", "x" * 101, "a\u202eb", "a\x1b[31m"])
+def test_names_that_nbgrader_would_read_as_something_else_are_refused(inbound, name):
+    folder, _, _ = inbound
+    made = folder / "made"
+    made.mkdir()
+    engine = in_process(folder)
+    engine.check_owner = False
+    with pytest.raises(ProctorError, match="not that of a student"):
+        engine._refuse_odd(name, made.lstat())
+
+
+def test_of_several_the_last_before_the_due_date_is_chosen(inbound):
+    folder, _, _ = inbound
+    engine = in_process(folder)
+    day = datetime.datetime(2026, 1, 1)
+    records = [{"timestamp": day + datetime.timedelta(days=days)} for days in (0, 2, 1)]
+    engine.duedate = day + datetime.timedelta(days=1)
+    assert engine._chosen(records) is records[1]
+    engine.before_duedate = True
+    assert engine._chosen(records) is records[2]
+    engine.duedate = day - datetime.timedelta(days=1)
+    assert engine._chosen(records) is records[1]

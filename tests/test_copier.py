@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.copier import Caps, copy_tree, printable, read_file
+from proctor.copier import Caps, copy_tree, printable, read_file, replace
 from proctor.errors import ProctorError
 
 
@@ -74,6 +74,24 @@ def test_caps(source, tmp_path):
     assert any("MiB in all" in line for line in lines)
     assert any("2 folders deep" in line for line in copy_tree(source, tmp_path / "c", Caps(depth=2)))
     assert any("too long" in line for line in copy_tree(source, tmp_path / "d", Caps(name_bytes=50)))
+
+
+def test_a_forgotten_environment_does_not_push_out_the_notebook(source, tmp_path):
+    for i in range(5):
+        (source / ".venv" / f"package{i}").mkdir(parents=True)
+        (source / ".venv" / f"package{i}" / "module.py").write_text("x")
+    lines = copy_tree(source, tmp_path / "to", Caps(files=3))
+    assert "a.ipynb" in files(tmp_path / "to")
+    assert len([path for path in (tmp_path / "to").rglob("*") if path.is_dir()]) <= 3
+    assert any("more than 3 files" in line for line in lines)
+
+
+def test_the_older_copy_stays_if_the_new_one_can_not_take_its_place(source, tmp_path):
+    copy_tree(source, tmp_path / "to")
+    with pytest.raises(FileNotFoundError):
+        replace(tmp_path / "absent", tmp_path / "to")
+    assert files(tmp_path / "to") == {"a.ipynb": "notebook", "runs/run.json": "{}"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inbound", "to"]
 
 
 def test_odd_names_are_left_out_and_shown_harmlessly(source, tmp_path):

@@ -107,6 +107,11 @@ def test_a_proper_notebook_has_no_findings():
         (3, ESSAY + "\n![](data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==)", "image as base64"),
         (1, SOLUTION.replace("    ###", "###"), "once the solution is a stub"),
         (0, "def use(x):\n    return double(x)\n\nuse(2) == 4", "compares and drops the result"),
+        (
+            0,
+            "def use(x):\n    not (x == 4 and 1 < x < 3)\n    return double(x)",
+            "line 2: compares and drops the result",
+        ),
         (0, "def use(x:\n    return double(x)", "does not parse"),
         (1, SOLUTION + "\n%matplotlib inline", "only IPython understands this line"),
         (0, "def use(x):\n    return double(x) if x is 1 else 0", "Python warns"),
@@ -186,13 +191,57 @@ def test_grade_ids_that_nbgrader_or_files_refuse(grade_id):
     assert any("grade_id" in line for line in messages(content))
 
 
+@pytest.mark.parametrize(
+    ("which", "key", "value", "message"),
+    [
+        (1, "schema_version", 2, "is not of schema_version 3"),
+        (3, "task", True, "task cells have no model answer"),
+    ],
+)
+def test_metadata_that_nbgrader_refuses_or_that_has_no_place_here(which, key, value, message):
+    content = notebook()
+    content["cells"][which]["metadata"]["nbgrader"][key] = value
+    assert [line for line in messages(content) if message not in line] == []
+    assert messages(content) != []
+
+
+@pytest.mark.parametrize(("which", "kind"), [(1, "solution"), (2, "test")])
+def test_code_cells_that_became_text(which, kind):
+    content = notebook()
+    content["cells"][which]["cell_type"] = "markdown"
+    assert any(f"a {kind} cell must be a code cell" in line for line in messages(content))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "%matplotlib inline",
+        "!ls",
+        "def same(x):\n    return x == 1",
+        "same = 1 == 2",
+        "print(1 == 2)",
+        "use == 1 or use",
+    ],
+)
+def test_what_a_cell_that_is_neither_test_nor_solution_may_hold(more):
+    assert messages(changed(0, f"def use(x):\n    return double(x)\n\n{more}")) == []
+
+
+@pytest.mark.parametrize("declared", [None, [], {"points": True}, {"points": "3"}])
+def test_a_notebook_has_to_declare_its_points(declared):
+    content = notebook()
+    content["cells"][2]["source"] = TEST.replace("double", "len").replace("use", "abs")
+    content["metadata"]["proctor"] = declared
+    assert any("metadata.proctor.points is missing" in line for line in messages(content))
+
+
 def test_repeated_grade_ids():
     content = notebook()
     content["cells"][2]["metadata"]["nbgrader"]["grade_id"] = "q1_double"
     assert any("an earlier cell has the same grade_id" in line for line in messages(content))
 
 
-@pytest.mark.parametrize("points", [None, "2", -1, True, float("nan")])
+@pytest.mark.parametrize("points", [None, "2", -1, True, float("nan"), float("inf")])
 def test_points_have_to_be_numbers(points):
     cells = [code("def use(x):\n    return x", "given"), solution(), checking(points=points), essay()]
     assert any("its points are not a number" in line for line in messages(notebook(*cells, points=1)))
@@ -203,6 +252,26 @@ def test_points_are_compared_with_the_declared_total():
         "notebook: the cells have 3 points and metadata.proctor.points says 4; correct one of them"
     ]
     assert any("metadata.proctor.points is missing" in line for line in messages(notebook(points=None)))
+
+
+def test_points_left_on_a_cell_that_is_not_graded_do_not_count():
+    content = notebook()
+    content["cells"][1]["metadata"]["nbgrader"]["points"] = 5
+    assert messages(content) == []
+
+
+def test_a_cell_that_does_not_parse_is_said_once():
+    for which in (1, 2):
+        broken = changed(which, notebook()["cells"][which]["source"] + "\nx = = 1")
+        assert len([line for line in messages(broken) if "parse" in line]) == 1
+
+
+def test_an_interface_name_that_only_a_test_cell_binds():
+    content = in_test("import math\n", "import math\nextra = 1\n")
+    content["metadata"]["proctor"]["interface"].append("extra")
+    found = messages(content)
+    assert any("interface name `extra` is not bound" in line for line in found)
+    assert any("binds `extra`" in line for line in found)
 
 
 def test_every_solution_is_followed_by_its_check():

@@ -28,7 +28,17 @@ MESSY = {
             "source": "# Grüße — 你好 \U0001f600\n\ntrailing  \nform\x0cfeed and \u2028 separator",
             "attachments": {
                 "a.png": {"image/png": ["aGVs", "bG8="]},
-                "b.svg": {"image/svg+xml": "<svg>\n</svg>", "application/json": {"b": 1, "a": [1]}},
+                "b.svg": {
+                    "image/svg+xml": "<svg>\n</svg>",
+                    "text/plain": ["a\n", "b"],
+                    "application/javascript": "a\nb",
+                },
+                "c.json": {
+                    "application/json": ["b\n", "a"],
+                    "application/geo+json": ["b", "a"],
+                    "image/x+json": ["b", "a"],
+                },
+                "d.json": {"application/json": {"b": 1, "a": [1]}},
             },
         },
         {

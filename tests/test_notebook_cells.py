@@ -28,12 +28,13 @@ def test_read_gives_plain_json(tmp_path):
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "not a notebook"),
+        (b"7", "not a notebook"),
         (b'{"cells": []}', "not a notebook"),
         (b'{"nbformat": 3, "worksheets": []}', "format 3 and 4 is needed"),
         (b'{"nbformat": 4, "metadata": {}}', "'cells' or 'metadata' is missing"),
         (b'{"nbformat": 4, "cells": []}', "'cells' or 'metadata' is missing"),
-        (b'{"nbformat": 4, "metadata": {}, "cells": [7]}', "cell number 1"),
-        (b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "essay"}]}', "cell number 1"),
+        (b'{"nbformat": 4, "metadata": {}, "cells": [7]}', "neither code"),
+        (b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "essay"}]}', "neither code"),
         (b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "raw", "source": ""}]}', "no metadata"),
         (
             b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "raw", "metadata": {}, "source": [1]}]}',
@@ -82,6 +83,7 @@ def test_grade_id_only_where_nbgrader_has_one():
     assert grade_id(managed()) == "a"
     assert grade_id(CELL) is None
     assert grade_id({"metadata": {"nbgrader": {"grade_id": ""}}}) is None
+    assert grade_id({"metadata": {"nbgrader": {"grade_id": 5}}}) is None
 
 
 def test_regions_with_lines_and_text():
@@ -108,6 +110,7 @@ def test_find_notebooks_once_each_without_checkpoints(tmp_path):
     for name in ("b/2.ipynb", "b/1.ipynb", "b/.ipynb_checkpoints/1-checkpoint.ipynb", "b/notes.md", "a.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "b/folder.ipynb").mkdir()
     found = find_notebooks([tmp_path / "b", tmp_path / "a.ipynb", tmp_path / "b/2.ipynb"])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["b/1.ipynb", "b/2.ipynb", "a.ipynb"]
 

@@ -6,6 +6,7 @@ import re
 
 import exercise
 import hostile
+import hostile_answers
 import psutil
 import pytest
 import unlucky
@@ -17,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
 ]
-CASES = [*hostile.CASES, *unlucky.CASES]
+CASES = [*hostile.CASES, *hostile_answers.CASES, *unlucky.CASES]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,41 @@ def test_nothing_hidden_comes_home(course, case):
     page = course.page(case.name)
     assert exercise.MARKER not in page
     assert "large numbers" not in page.replace("A hidden check failed: double of large numbers", "")
-    for word in (*case.silent, "BEGIN HIDDEN", "generator('", "71.0"):
+    # The one with bad habits has written this itself.
+    marks = () if case.name == "habits" else ("BEGIN HIDDEN",)
+    for word in (*case.silent, *marks, "generator('", "71.0"):
         assert word not in page, word
+    for number in course.hidden_inputs(case.name):
+        assert str(number) not in page
+        assert str(2 * number) not in page
+
+
+def test_staff_see_what_students_do_not(course):
+    # Also shows that the numbers which the test above looks for are those that were asked.
+    assert str(2 * course.hidden_inputs("telling")[0]) in course.staff_page("telling")
+
+
+def test_nothing_hidden_reaches_the_next_notebook_or_the_next_submission(tmp_path):
+    course = Course(tmp_path, {"follow_up": exercise.follow_up_notebook()})
+    course.submit("sender", hostile_answers.sender)
+    asked: list[int] = []
+    for changed in ("", "Once more."):
+        hostile_answers.sender(
+            exercise.Handed(course.released, course.folder / "submitted" / "sender" / exercise.ASSIGNMENT), changed
+        )
+        log = course.nbgrader("autograde", exercise.ASSIGNMENT)
+        log += course.nbgrader("generate_feedback", "--force", exercise.ASSIGNMENT)
+        assert course.points()["sender"] == (0, 2, 2), log[-3000:]
+        asked += course.hidden_inputs("sender")
+        assert str(2 * asked[-3]) in course.staff_page("sender")
+        follow_up = course.page("sender", "follow_up")
+        # The way is there for what was left before the seal, and only for that.
+        assert "LEFT_BEFORE_THE_SEAL" in follow_up
+        for page in (follow_up, course.page("sender")):
+            assert exercise.MARKER not in page
+            for number in asked:
+                assert str(number) not in page
+                assert str(2 * number) not in page
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.says], ids=by_name)
@@ -89,8 +123,7 @@ class Tags(html.parser.HTMLParser):
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_pages_of_students_and_staff_do_nothing(course, case):
     assert Tags(course.page(case.name)).found == Tags(course.page("aaa_honest")).found
-    staff = course.folder / "autograded" / case.name / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.ipynb"
-    for cell in json.loads(staff.read_text())["cells"]:
+    for cell in json.loads(course.staff_page(case.name))["cells"]:
         for output in cell.get("outputs", []):
             assert set(output.get("data", {})) <= {"text/plain", "text/markdown", "image/png", "image/jpeg"}
         if cell["cell_type"] == "markdown":

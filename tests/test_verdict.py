@@ -162,6 +162,7 @@ def test_a_record_needs_points_for_each_verdict(record):
 def test_comparison_with_the_gradebook(record):
     assert compare(record, {"q1": 1.0, "q2": 0.0, "q3": 0.5}) == []
     assert compare(record, {"q1": 1, "q2": 0, "q3": 0.5, "essay": None}) == []
+    assert compare(record, {"q1": 1, "q2": 0, "q3": 0.5, "code for hand grading, untouched": 0.0}) == []
     assert compare(record, {"q1": 1.0, "q2": 2.0, "q3": 0.5}) == ["q2: 2 in the gradebook, 0 by the verdict"]
     assert compare(record, {"q1": 1.0, "q2": None}) == [
         "q2: no score in the gradebook, 0 by the verdict",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import exercise
+
+from proctor.secret import load_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "PROCTOR_TEST_CANARY"
@@ -27,18 +33,24 @@ c.Proctor.limits = {{
 
 
 class Course:
-    """A course folder with its submissions."""
+    """A course folder with its submissions.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        more: instructor's notebooks beside the exercise, by name.
+    """
+
+    def __init__(self, folder: Path, more: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> None:
         self.folder = folder / "course"
         source = self.folder / "source" / exercise.ASSIGNMENT
         source.mkdir(parents=True)
-        (source / f"{exercise.NOTEBOOK}.ipynb").write_text(json.dumps(exercise.instructor_notebook()))
-        config = CONFIG.format(root=str(self.folder), secret=str(folder / "secret"))
+        for name, notebook in {exercise.NOTEBOOK: exercise.instructor_notebook(), **more}.items():
+            (source / f"{name}.ipynb").write_text(json.dumps(notebook))
+        self.secret = folder / "secret"
+        config = CONFIG.format(root=str(self.folder), secret=str(self.secret))
         (self.folder / "nbgrader_config.py").write_text(config)
         self.nbgrader("generate_assignment", exercise.ASSIGNMENT)
-        released = self.folder / "release" / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.ipynb"
-        self.released = json.loads(released.read_text())
+        release = self.folder / "release" / exercise.ASSIGNMENT
+        self.released = json.loads((release / f"{exercise.NOTEBOOK}.ipynb").read_text())
 
     def nbgrader(self, *arguments: str) -> str:
         """Runs a command of nbgrader, whatever its exit status; returns all that it said."""
@@ -71,8 +83,18 @@ class Course:
                 found[submission.student.id] = tuple(scores[f"{q}_test"] for q in exercise.QUESTIONS)
         return found
 
-    def page(self, student: str) -> str:
-        return (self.folder / "feedback" / student / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.html").read_text()
+    def page(self, student: str, notebook: str = exercise.NOTEBOOK) -> str:
+        return (self.folder / "feedback" / student / exercise.ASSIGNMENT / f"{notebook}.html").read_text()
+
+    def staff_page(self, student: str) -> str:
+        return (self.folder / "autograded" / student / exercise.ASSIGNMENT / f"{exercise.NOTEBOOK}.ipynb").read_text()
+
+    def hidden_inputs(self, student: str) -> list[int]:
+        """What the hidden part of question 1 asks this student."""
+        folder = self.folder / "submitted" / student / exercise.ASSIGNMENT
+        files = [path for path in folder.glob(f"{exercise.NOTEBOOK}*.ipynb") if path.is_file()]
+        digest = hashlib.sha256(files[0].read_bytes()).hexdigest() if files else ""
+        return exercise.hidden_inputs(load_secret(self.secret, self.folder).key("checks", student, digest))
 
     def source_state(self) -> dict[str, bytes]:
         """Content of all notebooks that grading must not change."""

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
+from dl1 import generator, protocol
+
 ASSIGNMENT = "homework"
 NOTEBOOK = "exercise"
 MARKER = "HIDDEN_MARKER_93"
@@ -82,6 +86,25 @@ def instructor_notebook() -> dict:
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def follow_up_notebook() -> dict:
+    """A second notebook of the same assignment, with one question."""
+    question = _cell(
+        "q5_last", "def last(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION", solution=True
+    )
+    public = "@probe\ndef lasting(x):\n    return last(x)\n\ncheck_equal(lasting(3), 3, name='last of 3')"
+    test = _test("q5_test", public, "check_equal(lasting(4), 4, name='last of 4')")
+    return instructor_notebook() | {"cells": [_cell("setup", "import torch", locked=True), question, test]}
+
+
+def hidden_inputs(key: bytes) -> list[int]:
+    """The numbers that the hidden part of question 1 draws under a key."""
+    protocol.use_seed_key(key)
+    try:
+        return [int(torch.randint(10**6, 10**9, (), generator=generator(MARKER + str(i)))) for i in range(3)]
+    finally:
+        protocol.use_seed_key(None)
 
 
 class Handed:

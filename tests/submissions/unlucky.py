@@ -83,6 +83,49 @@ def _old_format(handed: Handed) -> None:
     (handed.folder / "exercise.ipynb").write_text(json.dumps(old))
 
 
+def _habits(handed: Handed) -> None:
+    sources = [
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+        "%%time\nx = 1",
+        "!pip install not-a-package-of-anybody",
+        "input('your name: ')",
+        "import asyncio\nawait asyncio.sleep(0)\n'awaited'",
+        "import os\nos.chdir('/tmp')",
+        "print('\x00\x1b[31m\ufeff\u202e')\nvalue = '\x00'",
+        "raise KeyboardInterrupt",
+        "quit()",
+        "### BEGIN SOLUTION\n### BEGIN HIDDEN TESTS\n### END SOLUTION",
+        "import sys\nsys.exit(1)",
+    ]
+    handed.before("q2_norm", *sources)
+    handed.write()
+
+
+def _folder(handed: Handed) -> None:
+    # An archive unpacked into a folder of its own name.
+    handed.folder.joinpath("exercise.ipynb").mkdir()
+    handed.write("exercise.ipynb/exercise.ipynb")
+
+
+def _nothing_done(handed: Handed) -> None:
+    for name in ("q1_double", "q2_norm", "q3_both"):
+        lines = handed.cell(name)["source"].split("\n")
+        handed.answer(name, f"{lines[0]}\n    raise NotImplementedError()")
+    handed.write()
+
+
+def _latin(handed: Handed) -> None:
+    handed.answer("q4_why", "Why? Das wei\u00df ich.")
+    text = json.dumps(handed.notebook, ensure_ascii=False)
+    (handed.folder / "exercise.ipynb").write_bytes(text.encode("latin-1"))
+
+
+WORKERS_IN_ANSWER = (
+    "from torch.utils.data import DataLoader\ndef unit(x):\n"
+    "    rows = torch.cat([rows for rows in DataLoader(x[:, None], batch_size=2, num_workers=2)]).flatten()\n"
+    "    return rows / rows.norm()"
+)
+
 CASES = [
     Case("noise", "warnings and progress bars on stderr", _noise),
     Case("twice", "an answer cell copied twice", _twice, BEST, ("more than once",)),
@@ -99,4 +142,10 @@ CASES = [
     Case("chatty", "8 MB of output", _own("for _ in range(8_000):\n    print('x' * 1_000)"), BEST, ("only the first",)),
     Case("workers", "threads and DataLoader workers left running before a test", _own(WORKERS)),
     Case("package", "a package that isn't there", _answer("q1_double", "import not_installed\ndef double(x):\n    return 2 * x"), (0, 2, 2), ("not_installed",)),  # noqa: E501
+    Case("habits", "magics, pip, input, await, chdir, quit and odd characters in own cells", _habits),
+    Case("folder", "a folder in place of the notebook", _folder, (0, 0, 0), ("was not handed in",)),
+    Case("nothing-done", "nothing is done yet", _nothing_done, (0, 0, 0), ("not finished",)),
+    Case("latin", "saved in Latin-1", _latin, BEST, ("latin-1",)),
+    Case("syntax", "a syntax error", _answer("q1_double", "def double(x)\n    return 2 * x"), (0, 2, 2), ("SyntaxError",)),  # noqa: E501
+    Case("answer-workers", "DataLoader workers inside an answer", _answer("q2_norm", WORKERS_IN_ANSWER)),
 ]  # fmt: skip
