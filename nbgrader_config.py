@@ -61,3 +61,6 @@ c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
 # Collecting, grading and feedback go through the sandboxed engine; `c.Proctor` has its settings.
 plug_in(c)
 c.Proctor.limits = {"cell_cpu_seconds": CELL_TIMEOUT}
+# Downloaded by `python -m dl1.download`; without it the notebooks use what comes with their packages, and say so.
+c.Proctor.data = "data"
+c.Proctor.data_variable = "DL1_DATA"

@@ -21,7 +21,16 @@ class Execute(NbgraderExecute):
         root: Path = resources["proctor"]["root"]
         settings = Proctor(parent=self)
         content = nbformat.from_dict(nb)
-        record = grade(content, submission, settings.sandbox, settings.all_limits(), settings.course_secret(root))
+        mounts, environment = settings.data_place(root)
+        record = grade(
+            content,
+            submission,
+            settings.sandbox,
+            settings.all_limits(),
+            settings.course_secret(root),
+            mounts,
+            environment,
+        )
         record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
         resources["proctor"]["record"] = record
         return nbformat.from_dict(content), resources

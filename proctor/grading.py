@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from proctor import __version__, notebook_cells
@@ -44,8 +45,25 @@ class Submission:
     notes: list[str] = field(default_factory=list)
 
 
-def grade(notebook: dict[str, Any], submission: Submission, kind: str, limits: Limits, secret: Secret) -> Record:
+def grade(
+    notebook: dict[str, Any],
+    submission: Submission,
+    kind: str,
+    limits: Limits,
+    secret: Secret,
+    data: Sequence[Mount] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Record:
     """Runs a rebuilt notebook in a sandbox and judges its test cells; writes all outputs into the notebook.
+
+    Args:
+        notebook: the rebuilt notebook.
+        submission: what is known of the submission.
+        kind: of sandbox.
+        limits: for the student's code and for the checker.
+        secret: of the course.
+        data: mounts for the student's code, and only for that.
+        variables: environment variables for the student's code.
 
     Raises:
         SandboxUnavailable: there is no usable sandbox.
@@ -58,13 +76,19 @@ def grade(notebook: dict[str, Any], submission: Submission, kind: str, limits: L
         if notebook_cells.role(cell) == "test"
     }
     seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
-    environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0"}
+    # The third is nbgrader's own: a notebook may look whether it is graded, and not train for an hour then.
+    environment = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "NBGRADER_EXECUTION": "autograde",
+        **variables,
+    }
     work = Path(tempfile.mkdtemp(prefix="proctor-work-"))
     try:
         _fill(work, submission)
 
         def sandbox(mounts: list[Mount]) -> Sandbox:
-            return Sandbox(kind, limits, mounts, work, environment)
+            return Sandbox(kind, limits, [*mounts, *data], work, environment)
 
         def checker() -> Checker:
             return waiting.pop() if waiting else Checker(checker_sandbox(kind, limits))

@@ -10,7 +10,10 @@ from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
 from proctor.limits import Limits
+from proctor.sandbox import Mount
 from proctor.secret import Secret, default_path, load_secret
+
+_DATA = "/opt/data"
 
 
 class Proctor(Configurable):
@@ -34,6 +37,16 @@ class Proctor(Configurable):
         "lie outside of the repository. Empty: .proctor_secret beside the repository.",
     ).tag(config=True)
 
+    data = Unicode(
+        "",
+        help="Folder with data that notebooks read, relative to the course's root; student code sees it read-only. "
+        "Empty, or no such folder: none.",
+    ).tag(config=True)
+
+    data_variable = Unicode(
+        "DATA", help="Environment variable in which student code finds the place of that folder."
+    ).tag(config=True)
+
     @validate("limits")
     def _known_limits(self, proposal: dict) -> dict:
         known = {one.name for one in fields(Limits)}
@@ -46,6 +59,15 @@ class Proctor(Configurable):
     def all_limits(self) -> Limits:
         """The limits in force."""
         return replace(Limits(), **self.limits)
+
+    def data_place(self, course_root: Path) -> tuple[list[Mount], dict[str, str]]:
+        """What a sandbox needs so that student code finds the data: mounts and environment variables."""
+        folder = course_root / self.data
+        if not self.data or not folder.is_dir():
+            return [], {}
+        if self.sandbox == "none":
+            return [], {self.data_variable: str(folder.resolve())}
+        return [Mount(folder.resolve(), _DATA)], {self.data_variable: _DATA}
 
     def course_secret(self, course_root: Path) -> Secret:
         """The course secret, made on first use.
