@@ -29,6 +29,8 @@ from proctor.errors import ProctorError
 _FUTURE_FLAGS = [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
 # Python's own defaults for these, whatever the caller (pytest, for one) has made of them.
 _SILENT = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+# What nbgrader sets, so that a notebook can leave its long work out, and a backend that needs no screen.
+_VARIABLES = {"MPLBACKEND": "Agg", "NBGRADER_EXECUTION": "autograde"}
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ def _execute(text: str, filename: str, module: types.ModuleType, flags: int) -> 
 def _as_in_a_kernel(module: types.ModuleType) -> Iterator[None]:
     """Makes `module` the main module, sets what a kernel sets, and puts everything back."""
     before, path, folder = sys.modules.get("__main__"), list(sys.path), os.getcwd()
-    backend = os.environ.get("MPLBACKEND")
+    outside = {name: os.environ.get(name) for name in _VARIABLES}
     with warnings.catch_warnings():
         # A caller's `error` filter would stop cells that in a kernel only print a warning.
         warnings.filters[:] = [entry for entry in warnings.filters if entry[0] != "error"]
@@ -221,7 +223,7 @@ def _as_in_a_kernel(module: types.ModuleType) -> Iterator[None]:
         # Agg cannot show a figure and says so where there is a display; the inline backend shows it.
         warnings.filterwarnings("ignore", message=".*is non-interactive, and thus cannot be shown")
         warnings.showwarning = _show_warning
-        os.environ["MPLBACKEND"] = "Agg"
+        os.environ.update(_VARIABLES)
         if "matplotlib" in sys.modules:
             sys.modules["matplotlib"].use("Agg")
         sys.path.insert(0, "")
@@ -235,10 +237,11 @@ def _as_in_a_kernel(module: types.ModuleType) -> Iterator[None]:
                 sys.modules["__main__"] = before
             sys.path[:] = path
             os.chdir(folder)
-            if backend is None:
-                os.environ.pop("MPLBACKEND", None)
-            else:
-                os.environ["MPLBACKEND"] = backend
+            for name, value in outside.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

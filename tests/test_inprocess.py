@@ -100,6 +100,7 @@ def test_future_imports_reach_later_cells():
 def test_state_of_the_process_is_put_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "svg")
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     before = sys.modules["__main__"], list(sys.path), sys.stdin, sys.stdout, sys.stderr, list(warnings.filters)
     run(
         "import os, sys, warnings",
@@ -109,6 +110,12 @@ def test_state_of_the_process_is_put_back(tmp_path, monkeypatch):
     assert before == (sys.modules["__main__"], sys.path, sys.stdin, sys.stdout, sys.stderr, warnings.filters)
     assert os.getcwd() == str(tmp_path)
     assert os.environ["MPLBACKEND"] == "svg"
+    assert "NBGRADER_EXECUTION" not in os.environ
+
+
+def test_cells_can_tell_that_nbgrader_would_run_them():
+    _, result = run("pass", "import os\nprint(os.environ['NBGRADER_EXECUTION'], os.environ['MPLBACKEND'])")
+    assert result.stdout == "autograde Agg\n"
 
 
 def test_output_is_captured_per_cell_from_python_from_descriptors_and_from_child_processes(capfd):
