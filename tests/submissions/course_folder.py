@@ -25,6 +25,8 @@ plug_in(c)
 c.CourseDirectory.course_id = "test"
 c.CourseDirectory.root = {root!r}
 c.Proctor.secret = {secret!r}
+c.Proctor.data = "data"
+c.Proctor.data_variable = "COURSE_DATA"
 c.Proctor.limits = {{
     "cell_cpu_seconds": 8, "cell_wall_seconds": 40, "probe_cpu_seconds": 8, "probe_wall_seconds": 12,
     "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20, "home_files": 100_000,
@@ -45,6 +47,8 @@ class Course:
         source.mkdir(parents=True)
         for name, notebook in {exercise.NOTEBOOK: exercise.instructor_notebook(), **more}.items():
             (source / f"{name}.ipynb").write_text(json.dumps(notebook))
+        (self.folder / "data").mkdir()
+        (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"
         config = CONFIG.format(root=str(self.folder), secret=str(self.secret))
         (self.folder / "nbgrader_config.py").write_text(config)

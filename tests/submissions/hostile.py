@@ -144,6 +144,12 @@ for path in ["/", "..", "../..", "/tmp", "/srv", "/root", os.path.expanduser("~"
             except OSError:
                 pass
 """
+DATA = """import os
+print([name for name in os.environ if name.startswith('NBGRADER')])
+path = os.path.join(os.environ['COURSE_DATA'], 'set.txt')
+print(open(path).read())
+open(path, 'w').write('changed')"""
+
 NETWORK = """
 import socket
 def double(x):
@@ -326,6 +332,7 @@ CASES = [
     Case("links", "symbolic links, a FIFO, markup in a file name", _links),
     Case("network", "asks the network for the answer", _answers(q1_double=NETWORK), LOST),
     Case("secrets", "prints the environment", _own("import os\nprint(dict(os.environ), open('/proc/self/environ').read())"), silent=(CANARY,)),  # noqa: E501
+    Case("data", "reads the course's data, and writes into it", _own(DATA), says=("NBGRADER_EXECUTION", "data of the course", "Read-only file system")),  # noqa: E501
     Case("fork-bomb", "a fork bomb", _answers(q2_norm=FORK_BOMB), (2, 0, 2)),
     Case("memory", "fills the memory with one process", _answers(q2_norm=MEMORY), (2, 0, 2)),
     Case("memory-of-many", "fills the memory with forty processes", _answers(q2_norm=MEMORY_OF_MANY), (2, 0, 2)),
