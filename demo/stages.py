@@ -109,7 +109,8 @@ class _Demo:
         text, as_expected = compared(scores.read_scores(course.db_url, course.course_id), possible, self.mistakes)
         print("\n*** sandbox off: graded without any protection ***" if self.sandbox == "none" else "")
         print(text)
-        page = self.folder.course / "feedback" / students.MISTAKES / ASSIGNMENT / f"{self.notebooks[0].stem}.html"
+        # Of a notebook in which something is wrong.
+        page = self.folder.course / "feedback" / students.MISTAKES / ASSIGNMENT / f"{self.mistakes[0].notebook}.html"
         print(f"\nA feedback page:  {_shown(page)}")
         print(f"The gradebook:    {_shown(self.folder.course / 'gradebook.db')}")
         print(f"\nTook {time.monotonic() - started:.0f} s.")

@@ -37,7 +37,7 @@ def train_net(
         epochs: at most.
         device: of torch.
         precision: "bfloat16" to compute the convolutions in it, else "float32".
-        most_batches: of an epoch that are used; all of them, ten, if left out.
+        most_batches: of an epoch that are used, and as many images are measured; all of them if left out.
 
     Returns:
         The network with its best weights, and what is kept of it: accuracies in [0, 1] on "validation" and "test",
@@ -59,7 +59,7 @@ def train_net(
             loss.backward()
             optimizer.step()
         with narrow:
-            validation_loss, accuracy = _measure(net, "validation", device)
+            validation_loss, accuracy = _measure(net, "validation", device, most_batches * BATCH)
         curve.append(validation_loss)
         if validation_loss < best:
             best, waited, validation = validation_loss, 0, accuracy
@@ -71,7 +71,7 @@ def train_net(
     # Without any, the loss was never finite: the last weights are as good as others.
     if best_weights:
         net.load_state_dict(best_weights)
-    _, test = _measure(net, "test", device)
+    _, test = _measure(net, "test", device, most_batches * BATCH)
     return net, {
         "seed": seed,
         "validation": validation,
@@ -89,9 +89,9 @@ def fastest_precision(device: str) -> str:
 
 
 @torch.no_grad()
-def _measure(net: PaddingNet, split: str, device: str) -> tuple[float, float]:
-    """Mean loss and accuracy."""
-    images, labels = _on_device(split, device)
+def _measure(net: PaddingNet, split: str, device: str, most: int) -> tuple[float, float]:
+    """Mean loss and accuracy on the first images of a set."""
+    images, labels = (tensor[:most] for tensor in _on_device(split, device))
     logits = net(images).float()
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 

@@ -109,7 +109,7 @@ def test_a_few_batches_where_nothing_was_handed_in(trained, monkeypatch, capsys)
     assert [len(found) for found in results.values()] == [3, 1]
     assert len(results["sconv"][0]["curve"]) == 1
     assert "no results were handed in" in results.note
-    assert "2 batches are trained for what is missing" in capsys.readouterr().out
+    assert "one batch of images is trained for what is missing" in capsys.readouterr().out
     assert not (Path("runs/1a_padding") / result_file("Net2", "sconv", 50)).exists()
 
 
