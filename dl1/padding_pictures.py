@@ -14,7 +14,6 @@ from dl1.padding_nets import CONV_TYPES, PADDING, PaddingNet
 from dl1.squares import squares
 
 _COLOURS = ("#0072B2", "#D55E00")
-_BORDER = 4
 
 
 def show_samples(columns: int = 6) -> Figure:
@@ -59,25 +58,25 @@ def accuracy_chart(tables: Mapping[str, pd.DataFrame], note: str = "") -> Figure
 
 
 def border_maps(image: torch.Tensor, seed: int = 0) -> Figure:
-    """What each kind of padding puts around an image, and what it leaves in the feature maps near the border.
+    """What each kind of padding puts around an image, and what the third layer makes of the same image at the border.
 
-    Above: the image as the first layer reads it. Below: the strongest answer over all 32 channels of an untrained
-    second layer without stride, cut to the upper border.
+    The image is moved up until its upper square touches the border. Above: the image as the first layer reads it.
+    Below: the strongest answer over all 64 channels of the third layer of an untrained network.
 
     Args:
         image: (3, 32, 32).
         seed: of the kernels, which are the same for all kinds of padding.
     """
-    figure, axes = plt.subplots(2, len(CONV_TYPES), figsize=(2.3 * len(CONV_TYPES), 4.6), layout="constrained")
-    torch.manual_seed(seed)
-    kernels = [convolution.weight.detach() for convolution in PaddingNet("Net1", "valid").convolutions[:2]]
+    figure, axes = plt.subplots(2, len(CONV_TYPES), figsize=(2.3 * len(CONV_TYPES), 4.7), layout="constrained")
+    first_row = int(image.amax((0, 2)).argmax())
+    image = image.roll(-first_row, dims=1)
     maps = {}
     for conv_type in CONV_TYPES:
-        x = image[None]  # (1, 3, 32, 32)
-        for kernel in kernels:
-            x = F.relu(F.conv2d(padded(x, conv_type), kernel))
-        maps[conv_type] = x[0].amax(0)  # (32, rows, columns) -> (rows, columns)
-    largest = max(float(values.max()) for values in maps.values()) or 1.0
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            third = PaddingNet("Net1", conv_type).features(image[None])[2]  # (1, 64, rows, columns)
+        maps[conv_type] = third[0].amax(0)  # (rows, columns)
+    largest = max(float(values.max()) for values in maps.values())
     for (above, below), conv_type in zip(axes.T, CONV_TYPES, strict=True):
         width = PADDING[conv_type][1]
         around = padded(image[None], conv_type)[0]
@@ -85,11 +84,10 @@ def border_maps(image: torch.Tensor, seed: int = 0) -> Figure:
         frame = plt.Rectangle((width - 0.5, width - 0.5), 32, 32, fill=False, edgecolor="white", linestyle=":")
         above.add_patch(frame)
         above.set(title=conv_type, xticks=[], yticks=[])
-        # As many rows above the image's own first row as this padding makes.
-        below.imshow(maps[conv_type][: 3 * _BORDER], cmap="magma", vmin=0, vmax=largest, aspect="auto")
-        below.set(xticks=[], yticks=[])
-    axes[0, 0].set_ylabel("what the layer reads")
-    axes[1, 0].set_ylabel("second layer,\nupper border")
+        below.imshow(maps[conv_type], cmap="magma", vmin=0, vmax=largest)
+        below.set(xticks=[], yticks=[], xlabel=f"{len(maps[conv_type])} × {len(maps[conv_type])}")
+    axes[0, 0].set_ylabel("what layer 1 reads")
+    axes[1, 0].set_ylabel("what layer 3 answers")
     return figure
 
 

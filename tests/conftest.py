@@ -1,6 +1,7 @@
 """What all tests share: the closing list of what was skipped, so that a green run also says what it did not look at."""
 
 import pytest
+import torch
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -11,3 +12,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         terminalreporter.line(f"skipped: {report.nodeid}: {str(reason).removeprefix('Skipped: ')}")
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks compute faster in one thread, and much faster on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -41,13 +41,18 @@ def test_chart_shows_means_deviations_and_the_note():
     assert accuracy_chart({"Net1": table}).get_suptitle() == ""
 
 
-def test_border_maps_have_a_column_for_each_padding():
+def test_border_maps_show_the_square_at_the_border():
     image = squares("train")[0][0]
     figure = border_maps(image)
     assert [axis.get_title() for axis in figure.axes[: len(CONV_TYPES)]] == list(CONV_TYPES)
+    moved = image.roll(-int(image.amax((0, 2)).argmax()), dims=1)
+    assert moved[:, 0].sum() > 0
     for axis, conv_type in zip(figure.axes, CONV_TYPES, strict=False):
         drawn = torch.as_tensor(axis.images[0].get_array().data)
-        assert torch.equal(drawn, padded(image[None], conv_type)[0].permute(1, 2, 0))
+        assert torch.equal(drawn, padded(moved[None], conv_type)[0].permute(1, 2, 0))
+    for axis, rows in zip(figure.axes[len(CONV_TYPES) :], (6, 8, 10, 10, 10, 10), strict=True):
+        assert axis.images[0].get_array().shape == (rows, rows)
+        assert axis.get_xlabel() == f"{rows} × {rows}"
 
 
 @pytest.mark.parametrize("conv_type", CONV_TYPES)

@@ -15,6 +15,8 @@ from dl1 import padding_runs, runs
 from dl1.errors import CourseError
 from dl1.padding_runs import PROFILES, Profile, result_file, train_configurations
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ import torch
 from dl1 import padding_training
 from dl1.padding_training import PATIENCE, fastest_precision, train_net
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def test_it_learns_the_shortcut_within_three_epochs():
     _, run = train_net("Net2", "valid", seed=0, epochs=3)

@@ -15,6 +15,8 @@ from dl1.rotation_training import PROFILES, kept_accuracies, profile_note, sweep
 FOLDER = Path("runs/1b_rotation")
 EPOCHS = PROFILES["full"].epochs
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
