@@ -18,6 +18,7 @@ class Limits:
         processes: processes and threads, all together.
         cell_cpu_seconds: computing time of one cell, all processes together; the limit that counts.
         cell_wall_seconds: time on the clock for one cell; generous, for a busy machine.
+        notebook_wall_seconds: time on the clock after which no further cell of a notebook is begun.
         startup_seconds: until the first answer.
         file_bytes: size of one file.
         home_bytes: size of all files in the home and working folder; the temporary folder has as much again.
@@ -32,6 +33,7 @@ class Limits:
     processes: int = 512
     cell_cpu_seconds: float = 120.0
     cell_wall_seconds: float = 600.0
+    notebook_wall_seconds: float = 3_600.0
     startup_seconds: float = 120.0
     file_bytes: int = 512 * MIB
     home_bytes: int = 1 * GIB

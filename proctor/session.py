@@ -82,12 +82,16 @@ class StudentSession:
         Raises:
             SandboxUnavailable: there is no usable sandbox.
         """
+        deadline = time.monotonic() + self.limits.notebook_wall_seconds
         for number, cell in enumerate(self.cells):
             if cell.kind == "text":
                 continue
             try:
-                self._reach(number)
-                self._do(number, self._outcomes[number])
+                if time.monotonic() > deadline:
+                    self._leave_out(number)
+                else:
+                    self._reach(number)
+                    self._do(number, self._outcomes[number])
             except _Accident as accident:
                 self._note_accident(number, str(accident))
         return self._outcomes
@@ -136,9 +140,7 @@ class StudentSession:
         place = self._tests.get(grade_id)
         limits = {"cpu_seconds": self.limits.probe_cpu_seconds, "wall_seconds": self.limits.probe_wall_seconds}
         why = "there is no snapshot of this place"
-        for attempt in range(2):
-            if place is None:
-                break
+        for attempt in range(2 if place is not None else 0):
             try:
                 if attempt:
                     self._stop()
@@ -196,6 +198,13 @@ class StudentSession:
             _add_output(outcome.outputs, header.get("out"))
         if dropped:
             outcome.note = f"of its output only the first {self.limits.output_bytes // 1024:,} KiB were kept"
+
+    def _leave_out(self, number: int) -> None:
+        why = f"the notebook took more than {self.limits.notebook_wall_seconds / 60:g} minutes"
+        self._tests.pop(self.cells[number].grade_id, None)
+        self._culprits[number] = why
+        self._outcomes[number] = CellOutcome(ok=False, note=f"{why}; this cell was not run")
+        self.notes.append(f"{self.cells[number].label} was not run: {why}")
 
     def _note_accident(self, number: int, why: str) -> None:
         self._stop()

@@ -258,3 +258,25 @@ def test_forged_outputs_are_dropped_or_cut_to_form():
         outputs, {"output_type": "execute_result", "data": {}, "metadata": {"x": 1}, "execution_count": 1e99, "more": 1}
     )
     assert outputs == [{"output_type": "execute_result", "data": {}, "metadata": {}, "execution_count": None}]
+
+
+def test_a_notebook_that_takes_too_long_loses_what_is_left(session):
+    one = session(
+        "value = 1",
+        "?early",
+        "import time; time.sleep(4)",
+        "print('never')",
+        "?late",
+        limits=replace(SMALL, notebook_wall_seconds=2),
+    )
+    outcomes = one.run()
+    assert outcomes[2].ok
+    assert outcomes[3].note == "the notebook took more than 0.0333333 minutes; this cell was not run"
+    assert text(outcomes[3]) == ""
+    assert [note.partition(":")[0] for note in one.notes] == ["cell 3 was not run", "?late was not run"]
+    source = "def double(x):\n    return value * x\n"
+    assert answer(one, "early", source, 2) == 2
+    header, _ = one.ask("late", question(source), protocol.encode(((2,), {})))
+    assert (header["ok"], header["kind"]) == (False, "time-out")
+    # No other run of the notebook was begun for it, which would have slept again.
+    assert one._starts == 1
