@@ -31,8 +31,8 @@ def probabilities(models: Mapping[str, nn.Module], image: torch.Tensor) -> dict[
         was_training = model.training
         model.eval()
         try:
-            device = next(model.parameters()).device
-            found[name] = model(image[None].to(device))[0].float().softmax(-1).cpu().tolist()
+            place = next(model.parameters()).device
+            found[name] = model(image[None].to(place))[0].float().softmax(-1).cpu().tolist()
         finally:
             model.train(was_training)
     return found

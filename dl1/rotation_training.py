@@ -165,13 +165,13 @@ def _train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, images: Ima
 
 
 def _batches(images: ImageSet, order: torch.Tensor, model: nn.Module) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    device = next(model.parameters()).device
+    place = next(model.parameters()).device
     for chosen in order.split(BATCH):
         if images.transform is None:
             batch = images.images[chosen].float() / 255  # (B, 3, 32, 32)
         else:
             batch = torch.stack([images[i][0] for i in chosen.tolist()])  # (B, 3, 32, 32)
-        yield batch.to(device, memory_format=torch.channels_last), images.labels[chosen].to(device)
+        yield batch.to(place, memory_format=torch.channels_last), images.labels[chosen].to(place)
 
 
 def _handed_in(model: nn.Module, images: ImageSet, weights: Path, record: Path) -> list[float]:
