@@ -51,7 +51,7 @@ def accuracy_chart(tables: Mapping[str, pd.DataFrame], note: str = "") -> Figure
         axis.set(title=net_type, xticks=range(len(table)), ylim=(0, 112), xlabel="conv_type")
         axis.set_xticklabels(table.index)
     axes[0, 0].set_ylabel("accuracy (%)")
-    axes[0, -1].legend(loc="upper right", fontsize=8, ncols=2)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     if note:
         figure.suptitle(f"Result of a smaller experiment: {note}", fontsize=10)
     return figure

@@ -38,6 +38,7 @@ def test_chart_shows_means_deviations_and_the_note():
     assert ends == [[5.0, 9.0], [80.0, 88.0]]
     assert [text.get_text() for text in first.get_xticklabels()] == ["sconv", "fconv"]
     assert "quick profile" in figure.get_suptitle()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["validation", "test"]
     assert accuracy_chart({"Net1": table}).get_suptitle() == ""
 
 

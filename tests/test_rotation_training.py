@@ -58,6 +58,9 @@ def test_it_learns_and_keeps_what_it_learned(monkeypatch, capsys):
     assert len(losses) == EPOCHS
     assert losses[-1] < losses[0]
     assert not trained.training
+    readable = Path("readable")
+    readable.touch()
+    assert (FOLDER / "plain.safetensors").stat().st_mode == readable.stat().st_mode
     assert "plain, quick profile: 10 epochs on 128 images" in capsys.readouterr().out
     again = model()
     assert train_model(again, small_set(), "plain") == losses
