@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dl1.padding_nets import CONV_TYPES, PaddingNet
+from dl1.padding_nets import CONV_TYPES, PADDING, PaddingNet
 from dl1.padding_training import ADADELTA, BATCH, fastest_precision, train_net
 from dl1.squares import squares
 
@@ -44,10 +45,21 @@ class OrderOfTheKit(Sampler):
         return iter(torch.randperm(self.count).tolist())
 
 
+def of_plain_layers(net_type: str, conv_type: str) -> PaddingNet:
+    """The network with torch's own layers, which the kit replaces for circular padding."""
+    net = PaddingNet(net_type, conv_type)
+    mode, width = PADDING[conv_type]
+    for number, layer in enumerate(net.convolutions):
+        sizes = (layer.in_channels, layer.out_channels, 3, layer.stride, width)
+        net.convolutions[number] = torch.nn.utils.skip_init(nn.Conv2d, *sizes, bias=False, padding_mode=mode)
+        net.convolutions[number].load_state_dict(layer.state_dict())
+    return net
+
+
 def one_at_a_time(net_type: str, conv_type: str, seed: int, epochs: int) -> list[float]:
     """Validation loss of each epoch: the usual loop, with torch's own threads."""
     torch.manual_seed(seed)
-    net = PaddingNet(net_type, conv_type)
+    net = of_plain_layers(net_type, conv_type)
     optimizer = torch.optim.Adadelta(net.parameters(), **ADADELTA)
     training, validation = (TensorDataset(*squares(split)) for split in ("train", "validation"))
     # A generator of its own, or the loader would draw from the one that orders the images.
