@@ -92,8 +92,7 @@ class _CircularConv2d(nn.Conv2d):
 
 
 class _CircularPad(torch.autograd.Function):
-    """(B, C, H, W) -> (B, C, H + 2p, W + 2p); what F.pad gives, which takes ten times as long backward and loses the
-    memory format."""
+    """(B, C, H, W) -> (B, C, H + 2p, W + 2p): what F.pad gives, with a faster gradient, in its memory format."""
 
     @staticmethod
     def forward(ctx: Any, images: torch.Tensor, width: int) -> torch.Tensor:

@@ -82,7 +82,9 @@ def test_no_line_of_a_solution_or_hidden_test(release, name):
         if file.endswith(".ipynb"):
             # The strings as they read, wherever in the file they stand: sources, outputs, metadata, attachments.
             text = "\n".join(strings(json.loads(text)))
-        assert not secret & {line.strip() for line in text.split("\n")}, file
+        # In other notebooks short lines ("check_equal(") say nothing and stand in any program.
+        telling = secret if file == name else {line for line in secret if len(line) >= 25}
+        assert not telling & {line.strip() for line in text.split("\n")}, file
         assert not re.search(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)", text), file
 
 
