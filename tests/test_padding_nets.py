@@ -60,6 +60,12 @@ def test_only_net2_sees_the_place_of_a_pattern():
     assert (net2(image) - net2(moved)).abs().max() > 0.01
 
 
+def test_net1_classifies_the_largest_value_of_each_map():
+    net, images = PaddingNet("Net1", "sconv"), torch.rand(3, 3, 32, 32)
+    largest = net.features(images)[-1].flatten(2).max(dim=2).values  # (3, 64, 4, 4) -> (3, 64)
+    torch.testing.assert_close(net(images), net.classifier(largest))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(("Net3", "valid"), "no net 'Net3': choose one of Net1, Net2"), (("Net1", "same"), "no convolution 'same'")],

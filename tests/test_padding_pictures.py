@@ -51,6 +51,9 @@ def test_border_maps_show_the_square_at_the_border():
     for axis, conv_type in zip(figure.axes, CONV_TYPES, strict=False):
         drawn = torch.as_tensor(axis.images[0].get_array().data)
         assert torch.equal(drawn, padded(moved[None], conv_type)[0].permute(1, 2, 0))
+        # The frame is the image's own outline.
+        (frame,) = axis.patches
+        assert frame.get_xy() == (PADDING[conv_type][1] - 0.5,) * 2
     for axis, rows in zip(figure.axes[len(CONV_TYPES) :], (6, 8, 10, 10, 10, 10), strict=True):
         assert axis.images[0].get_array().shape == (rows, rows)
         assert axis.get_xlabel() == f"{rows} × {rows}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from dl1 import padding_runs, runs
 from dl1.errors import CourseError
@@ -191,6 +192,15 @@ def test_an_interruption_ends_all_processes(tmp_path):
     while left := living(process.pid):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
+
+
+def test_workers_leave_an_interruption_to_the_process_that_started_them(monkeypatch):
+    asked = []
+    monkeypatch.setattr(signal, "signal", lambda *arguments: asked.append(arguments))
+    torch.set_num_threads(2)
+    padding_runs._one_thread()
+    assert asked == [(signal.SIGINT, signal.SIG_IGN)]
+    assert torch.get_num_threads() == 1
 
 
 def test_profiles_are_ordered_by_size():
