@@ -97,7 +97,7 @@ def data_folder() -> Path:
     named = _named_folder()
     if named:
         return named
-    return _course_data() or Path(user_cache_dir("dl1"))
+    return _course_data() or Path(user_cache_dir("dl1", appauthor=False))
 
 
 def known_data(name: str) -> KnownData:

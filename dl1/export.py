@@ -13,7 +13,6 @@ import functools
 import inspect
 import linecache
 import math
-import os
 import pprint
 import re
 import symtable
@@ -26,7 +25,7 @@ from typing import Any
 
 from dl1 import methods
 from dl1.errors import CourseError
-from dl1.places import output_folder
+from dl1.places import output_folder, write_whole
 
 _CONSTANTS = (type(None), bool, int, float, str)
 _ABSENT = object()
@@ -65,12 +64,7 @@ def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]
     text = collection.text(filename)
     _try_import(filename, text, names)
     path = output_folder() / filename
-    temporary = path.with_name(f".{filename}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text.encode())
     unfinished = [part for name in names for part in _unfinished_parts(name, namespace[name])]
     state = f"; not finished yet: {', '.join(unfinished)}" if unfinished else ""
     print(f"{path.name}: {len(names)} definitions written to {path.parent}{state}")

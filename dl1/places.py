@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from dl1.errors import CourseError
@@ -30,3 +31,17 @@ def output_folder(notebook_folder: Path | None = None) -> Path:
         here = source.parent / "scratch" / here.name
     here.mkdir(parents=True, exist_ok=True)
     return here
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: an interruption leaves the older one.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import platformdirs
 import torch
 
 from dl1.errors import CourseError
-from dl1.places import output_folder
+from dl1.places import output_folder, write_whole
 
 PROFILE_VARIABLE = "DL1_PROFILE"
 # Set by nbgrader to "validate" or "autograde" while it runs a notebook from top to bottom.
@@ -89,12 +89,7 @@ def show_tensorboard(experiment: str) -> None:
 
 def save_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write a result as JSON, whole or not at all: an interruption leaves the older file."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
 
 
 def load_result(path: Path) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def test_the_nearest_course_counts(tmp_path, monkeypatch):
 
 
 def test_without_a_course_it_is_the_users_cache():
-    assert data_folder() == Path(user_cache_dir("dl1"))
+    assert data_folder() == Path(user_cache_dir("dl1", appauthor=False))
 
 
 def test_a_deleted_current_folder_is_explained(elsewhere):

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from dl1.errors import CourseError
-from dl1.places import output_folder
+from dl1.places import output_folder, write_whole
 
 
 def test_a_students_files_lie_beside_the_notebook(tmp_path, monkeypatch):
@@ -53,3 +53,19 @@ def test_a_deleted_folder_is_explained(tmp_path, monkeypatch):
     shutil.rmtree(folder)
     with pytest.raises(CourseError, match="moved or deleted"):
         output_folder()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "result"
+    write_whole(path, b"old")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+
+    def fails(*arguments):
+        raise OSError("interrupted")
+
+    monkeypatch.setattr("os.replace", fails)
+    with pytest.raises(OSError, match="interrupted"):
+        write_whole(path, b"newest")
+    assert path.read_bytes() == b"new"
+    assert [file.name for file in tmp_path.iterdir()] == ["result"]
