@@ -1,4 +1,4 @@
-"""Gets a data set: ``python -m dl1.download [cifar10] [--from DIR] [--mirror URL] [--to DIR]``.
+"""Gets data sets: ``python -m dl1.download [cifar10 | cora | grimm] [--from DIR] [--mirror URL] [--to DIR]``.
 
 Nothing is replaced before its successor is complete and has the right checksum, so the command can be stopped at any
 time and run again.
@@ -7,69 +7,55 @@ time and run again.
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
-import re
 import shutil
 import sys
 import tarfile
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
-from dl1.data_folder import DATA_VARIABLE, KnownData, data_folder, has_checksum, known_data
+from dl1.data_folder import DATA_VARIABLE, KnownData, data_folder, has_checksum, known_data, known_names
 from dl1.errors import CourseError
+from dl1.fetch import AGAIN, fetch
 
 MIRROR_VARIABLE = "DL1_DATA_MIRROR"
-# Seconds without a byte, while connecting or in the middle, after which a server is given up.
-_TIMEOUT = 30
-_CHUNK = 2**16
-_MEGABYTE = 10**6
-_RANGE_NOT_SATISFIABLE = 416
-_AGAIN = "run the command again"
 
 
 def download(known: KnownData, data: Path, mirror: str | None = None) -> None:
     """Bring a data set into a data folder from the first address that has it; do nothing if it is there and intact.
 
-    An interrupted download stays as ``<archive>.part`` and is continued by the next one, from whatever address. An
-    intact archive that lies in the data folder already is unpacked, and kept.
+    An interrupted download stays as ``<file>.part``, beside the archive's place or in a folder ``<folder>.part``, and
+    is continued by the next one, from whatever address. An intact archive that lies in the data folder already is
+    unpacked, and kept.
 
     Args:
         known: the data set.
         data: the data folder, made if it is missing.
-        mirror: an address to try before the known ones: the archive's, or that of the folder that it lies in.
+        mirror: an address to try before the known ones: the archive's or the only file's, or that of the folder in
+            which the set lies as it does in a data folder.
 
     Raises:
-        CourseError: no address has the archive whole and undamaged, or the mirror is no web address.
+        CourseError: no address has the archive or a file whole and undamaged, or the mirror is no web address.
         OSError: the data folder can't be written.
     """
+    if mirror is not None and not mirror.startswith(("https://", "http://")):
+        raise CourseError(f"the mirror {mirror} is no web address (https://...): for a folder, there is --from")
     if _is_done(known, data):
         return
-    urls = known.urls if mirror is None else (_archive_at(mirror, known), *known.urls)
     data.mkdir(parents=True, exist_ok=True)
-    given, part = data / known.archive, data / f"{known.archive}.part"
-    if given.is_file():
-        if has_checksum(given, known.checksum):
-            _unpack(given, data, known)
-            return
-        print(f"{given} is damaged and isn't used; it is left where it is")
-    if not (part.is_file() and has_checksum(part, known.checksum)):
-        _fetch_from_any(urls, part, known)
-    _unpack(part, data, known)
-    part.unlink()
+    if known.archive is None:
+        _download_files(known, data, mirror)
+    else:
+        _download_archive(known, known.archive, data, mirror)
 
 
 def copy_from(source: Path, known: KnownData, data: Path) -> None:
-    """Bring a data set into a data folder from another folder, with the unpacked files or the archive in it.
+    """Bring a data set into a data folder from another folder, with its files or its archive in it.
 
     Args:
-        source: the folder that holds either; the folder of the unpacked files itself will do, too.
+        source: the folder that holds either; the folder of the files themselves, or the one above it, will do, too.
         known: the data set.
         data: the data folder, made if it is missing.
 
@@ -79,38 +65,43 @@ def copy_from(source: Path, known: KnownData, data: Path) -> None:
     """
     if _is_done(known, data):
         return
-    if not source.is_dir():
-        raise CourseError(f"{source} is not a folder: give the one that holds {known.folder} or {known.archive}")
-    unpacked = source.parent if source.name == known.folder else source
-    archive = source / known.archive
-    problems = known.problems(unpacked)
+    _check_source(source)
+    intact, problems = _copies(source, known)
+    archive = source / known.archive if known.archive else None
     if not problems:
         data.mkdir(parents=True, exist_ok=True)
         with _staging(data, known) as staging:
-            (staging / known.folder).mkdir()
-            for name in known.files:
+            (staging / known.folder).mkdir(parents=True)
+            for name, path in intact.items():
                 # The content alone: the new file shouldn't be read-only because the source's is.
-                shutil.copyfile(unpacked / known.folder / name, staging / known.folder / name)
+                shutil.copyfile(path, staging / known.folder / name)
             _put_in_place(staging, data, known)
-    elif archive.is_file() and has_checksum(archive, known.checksum):
+    elif archive and archive.is_file() and has_checksum(archive, known.checksum):
         data.mkdir(parents=True, exist_ok=True)
         _unpack(archive, data, known)
-    elif archive.is_file():
+    elif archive and archive.is_file():
         raise CourseError(f"{archive} is damaged: copy it from where you got it again")
-    elif known.is_in(unpacked):
-        raise CourseError(f"{_list(problems)}: copy {known.folder} from where you got it again")
+    elif _is_held(source, known):
+        raise CourseError(f"{_list(problems)}: copy {known.title} from where you got it again")
     else:
-        raise CourseError(f"{source} holds neither {known.folder} nor {known.archive}: give the folder that does")
+        loose = [name for file in known.files for name in (file, *known.other_names.get(file, ()))]
+        raise CourseError(
+            f"{source} holds neither {known.folder} nor {known.archive or ', '.join(loose)}: give the folder that does"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status, 0 if the data set is there and intact, else 1."""
+    """The command; returns its exit status, 0 if the data sets asked for are there and intact, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m dl1.download",
-        description="Download a data set of the course, or copy it, into the data folder. What is there and intact is "
+        description="Download data sets of the course, or copy them, into the data folder. What is there and intact is "
         "left alone; an interrupted download is continued.",
     )
-    parser.add_argument("name", nargs="?", default="cifar10", help="the data set (default: %(default)s)")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        help="cifar10, cora, grimm, or another of the manifest's (default: all; with --from, those that DIR holds)",
+    )
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="DIR", help="copy from this folder instead of downloading"
     )
@@ -123,23 +114,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, metavar="DIR", help="the data folder (default: where notebooks look)")
     options = parser.parse_args(arguments)
     try:
-        known = known_data(options.name)
-        where_notebooks_look = data_folder()
-        data = options.to.expanduser().resolve() if options.to else where_notebooks_look
-        if options.source:
-            copy_from(options.source.expanduser().resolve(), known, data)
-        else:
-            download(known, data, options.mirror)
-        print(f"{known.title} is in {data / known.folder}")
-        if data != where_notebooks_look.resolve():
-            print(f"Notebooks look in {where_notebooks_look}: set the environment variable {DATA_VARIABLE} to {data}")
+        return _get_all(options.name, options.source, options.mirror, options.to)
     except KeyboardInterrupt:
-        return _failed(f"stopped: {_AGAIN} to go on")
+        return _failed(f"stopped: {AGAIN} to go on")
     except CourseError as error:
         return _failed(str(error))
     except OSError as error:
-        return _failed(f"{error}: put that right, then {_AGAIN}")
-    return 0
+        return _failed(f"{error}: put that right, then {AGAIN}")
+
+
+def _get_all(name: str | None, source: Path | None, mirror: str | None, to: Path | None) -> int:
+    """Get the set of that name, or all; one that fails keeps none of the others back."""
+    where_notebooks_look = data_folder()
+    data = to.expanduser().resolve() if to else where_notebooks_look
+    source = source.expanduser().resolve() if source else None
+    names = [name] if name else known_names()
+    if source and not name:
+        names = _held_names(source, names, data)
+    status, any_there = 0, False
+    for each in names:
+        try:
+            known = known_data(each)
+            if source:
+                copy_from(source, known, data)
+            else:
+                download(known, data, mirror)
+        except CourseError as error:
+            status = _failed(str(error))
+            continue
+        any_there = True
+        print(f"{known.title} is in {data / known.folder}")
+        for path in known.other_editions(data):
+            print(f"{path} is an edition that the course doesn't know: it is used, but results may differ a little")
+    if any_there and data != where_notebooks_look.resolve():
+        print(f"Notebooks look in {where_notebooks_look}: set the environment variable {DATA_VARIABLE} to {data}")
+    return status
 
 
 def _failed(message: str) -> int:
@@ -160,96 +169,104 @@ def _list(problems: Sequence[str]) -> str:
     return ", ".join(problems)
 
 
-def _archive_at(mirror: str, known: KnownData) -> str:
-    if not mirror.startswith(("https://", "http://")):
-        raise CourseError(f"the mirror {mirror} is no web address (https://...): for a folder, there is --from")
-    return mirror if mirror.endswith(known.archive) else f"{mirror.rstrip('/')}/{known.archive}"
+def _check_source(source: Path) -> None:
+    if not source.is_dir():
+        raise CourseError(f"{source} is not a folder: give the one that holds the data")
 
 
-def _fetch_from_any(urls: Sequence[str], part: Path, known: KnownData) -> None:
-    """Complete ``part`` from the first of the addresses that yields the archive."""
-    failures = []
-    for url in urls:
-        print(f"downloading {url}")
-        try:
-            _fetch(url, part, known.size)
-        except urllib.error.HTTPError as error:
-            failures.append(f"{url} answers {error.code} {error.reason}")
-        except urllib.error.URLError as error:
-            failures.append(f"{url} can't be reached ({error.reason})")
-        except (OSError, ValueError, http.client.HTTPException, CourseError) as error:
-            failures.append(f"{url}: {error}")
+def _held_names(source: Path, names: Sequence[str], data: Path) -> list[str]:
+    """Those of the data sets that a folder holds, damaged or not; says which it doesn't, unless they are here."""
+    _check_source(source)
+    held = [name for name in names if _is_held(source, known_data(name))]
+    lacking = [name for name in names if name not in held and known_data(name).problems(data)]
+    if lacking and not held:
+        raise CourseError(f"{source} holds none of {', '.join(lacking)}: give the folder that does")
+    for name in lacking:
+        print(f"{source} doesn't hold {known_data(name).title}: python -m dl1.download {name} downloads it")
+    return held
+
+
+def _is_held(source: Path, known: KnownData) -> bool:
+    if known.archive and (source / known.archive).is_file():
+        return True
+    return any(True for name in known.files for _ in _candidates(source, known, name))
+
+
+def _candidates(source: Path, known: KnownData, name: str) -> Iterator[Path]:
+    """The files in a folder that may be this one of the set: as in a data folder, in a part of its path, or loose."""
+    folder = Path(known.folder)
+    for place in (source / folder, source / folder.name, source):
+        for called in (name, *known.other_names.get(name, ())):
+            if (place / called).is_file():
+                yield place / called
+
+
+def _copies(source: Path, known: KnownData) -> tuple[dict[str, Path], list[str]]:
+    """An intact copy of each file of the set that has one in a folder, and what is wrong with the others."""
+    intact, problems = {}, []
+    for name in known.files:
+        candidates = list(_candidates(source, known, name))
+        whole = next((path for path in candidates if known.is_intact(name, path)), None)
+        if whole:
+            intact[name] = whole
         else:
-            if has_checksum(part, known.checksum):
-                return
-            # Kept, it would be continued for ever.
-            part.unlink()
-            failures.append(f"what {url} sent is damaged and was deleted")
-    kept = f" ({part.stat().st_size / _MEGABYTE:.1f} MB are kept)" if part.is_file() else ""
-    raise CourseError(f"{'; '.join(failures)}. {_AGAIN.capitalize()} to go on{kept}, or use --mirror or --from")
+            problems.append(f"{candidates[0]} is damaged" if candidates else f"{name} is missing in {source}")
+    return intact, problems
 
 
-def _fetch(url: str, part: Path, size: int | None) -> None:
-    """Write into ``part`` what it lacks of the archive at an address.
-
-    Raises:
-        OSError, http.client.HTTPException: of the connection, or of the file.
-        ValueError: the address or a header of the answer makes no sense.
-        CourseError: the server offers something else, or the connection broke off.
-    """
-    while True:
-        have = part.stat().st_size if part.is_file() else 0
-        headers = {"User-Agent": "dl1.download"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT) as response:
-                start = _first_byte(response)
-                if start in (0, have):
-                    _receive(response, part, start, size)
-                    return
-        except urllib.error.HTTPError as error:
-            error.close()
-            if not have or error.code != _RANGE_NOT_SATISFIABLE:
-                raise
-        if not have:
-            raise CourseError("the server sends a part, but the whole archive was asked for")
-        # Nothing of this archive comes after what is here, so it isn't the beginning of it.
-        part.unlink()
+def _download_archive(known: KnownData, archive: str, data: Path, mirror: str | None) -> None:
+    given, part = data / archive, data / f"{archive}.part"
+    if given.is_file():
+        if has_checksum(given, known.checksum):
+            _unpack(given, data, known)
+            return
+        print(f"{given} is damaged and isn't used; it is left where it is")
+    first = [] if mirror is None else [mirror if mirror.endswith(archive) else f"{mirror.rstrip('/')}/{archive}"]
+    fetch([*first, *known.urls], part, lambda path: has_checksum(path, known.checksum), known.size)
+    _unpack(part, data, known)
+    part.unlink()
 
 
-def _first_byte(response: http.client.HTTPResponse) -> int:
-    """Place in the archive at which an answer begins: 0 from a server that doesn't know ranges, -1 if it isn't said."""
-    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        return 0
-    said = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(said[1]) if said else -1
+def _download_files(known: KnownData, data: Path, mirror: str | None) -> None:
+    """Fetch what is missing or damaged of a set without an archive; put it in place once all of it is complete."""
+    staging = _staging_folder(data, known)
+    staging.mkdir(exist_ok=True)
+    parts = {}
+    try:
+        for name in known.files:
+            target = data / known.folder / name
+            if target.is_file() and known.is_intact(name, target):
+                continue
+            parts[name] = staging / f"{name}.part"
+            urls = _file_addresses(known, name, mirror)
+            fetch(urls, parts[name], lambda path, name=name: known.is_intact(name, path), resume=not known.marks)
+        (data / known.folder).mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            os.replace(part, data / known.folder / name)
+    finally:
+        # What was interrupted stays.
+        with suppress(OSError):
+            staging.rmdir()
 
 
-def _receive(response: http.client.HTTPResponse, part: Path, start: int, size: int | None) -> None:
-    length = response.headers.get("Content-Length")
-    total = start + int(length) if length else size
-    if size is not None and total != size:
-        raise CourseError(f"the server offers {total} bytes, but the archive has {size}")
-    # Without a terminal there is no bar (None), so that a job's log has no thousand lines of it.
-    bar = tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, leave=False, disable=None)
-    # From the start in an existing file: where a server can't skip what is here, it is overwritten with the same bytes,
-    # and another interruption costs nothing.
-    with bar, part.open("r+b" if part.is_file() else "wb") as file:
-        file.seek(start)
-        while chunk := response.read(_CHUNK):
-            file.write(chunk)
-            bar.update(len(chunk))
-        arrived = file.tell()
-        if total is not None and arrived < total:
-            raise CourseError(f"the connection broke off after {arrived} of {total} bytes")
-        file.truncate()
+def _file_addresses(known: KnownData, name: str, mirror: str | None) -> list[str]:
+    official = [url + name if url.endswith("/") else url for url in known.urls]
+    if mirror is None:
+        return official
+    if mirror.endswith(name):
+        return [mirror, *official]
+    folder = mirror.rstrip("/")
+    return [f"{folder}/{known.folder}/{name}", f"{folder}/{name}", *official]
+
+
+def _staging_folder(data: Path, known: KnownData) -> Path:
+    return data / f"{Path(known.folder).parts[0]}.part"
 
 
 @contextmanager
 def _staging(data: Path, known: KnownData) -> Iterator[Path]:
     """A folder beside the data set's, in which the new files are completed; what an earlier run left there goes."""
-    folder = data / f"{known.folder}.part"
+    folder = _staging_folder(data, known)
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
@@ -268,7 +285,7 @@ def _unpack(archive: Path, data: Path, known: KnownData) -> None:
                 tar.extractall(staging, filter="data")
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise CourseError(
-                f"{archive} can't be unpacked ({error}): delete it, correct the checksum in the manifest, then {_AGAIN}"
+                f"{archive} can't be unpacked ({error}): delete it, correct the checksum in the manifest, then {AGAIN}"
             ) from None
         _put_in_place(staging, data, known)
 
@@ -280,7 +297,7 @@ def _put_in_place(staging: Path, data: Path, known: KnownData) -> None:
             f"the new files are not what the manifest says, so none is used ({_list(problems)}): use another source, "
             "or correct the manifest"
         )
-    (data / known.folder).mkdir(exist_ok=True)
+    (data / known.folder).mkdir(parents=True, exist_ok=True)
     for name in known.files:
         os.replace(staging / known.folder / name, data / known.folder / name)
 

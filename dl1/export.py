@@ -25,6 +25,7 @@ from typing import Any
 
 from dl1 import methods
 from dl1.errors import CourseError
+from dl1.kept_definitions import with_older_ones
 from dl1.places import output_folder, write_whole
 
 _CONSTANTS = (type(None), bool, int, float, str)
@@ -34,7 +35,7 @@ _MODULE_NAMES = {*vars(types.ModuleType("module")), "__builtins__", "__file__"}
 _AT_ONCE = {"listcomp", "setcomp", "dictcomp", "genexpr"}
 
 
-def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]) -> Path:
+def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any], *, keep: bool = False) -> Path:
     """Writes classes, functions and constants of a notebook, with all they use, to an importable module.
 
     The module imports on its own: methods attached by ``@method_of`` and helper functions of other cells come along,
@@ -44,6 +45,7 @@ def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]
         filename: name of the module's file, such as ``"gpt.py"``, in :func:`dl1.places.output_folder`.
         names: what the module has to define.
         namespace: the notebook's ``globals()``.
+        keep: whether definitions of an earlier export that are not among these stay, such as another notebook's.
 
     Returns:
         Path of the written file.
@@ -61,9 +63,11 @@ def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]
         if name not in namespace:
             raise CourseError(f"there is no `{name}` to export: run the cells above this one first")
         collection.add(name)
-    text = collection.text(filename)
-    _try_import(filename, text, names)
     path = output_folder() / filename
+    text = collection.text(filename)
+    if keep and path.is_file():
+        text = with_older_ones(path, text, lambda merged: _try_import(filename, merged, names))
+    _try_import(filename, text, names)
     write_whole(path, text.encode())
     unfinished = [part for name in names for part in _unfinished_parts(name, namespace[name])]
     state = f"; not finished yet: {', '.join(unfinished)}" if unfinished else ""

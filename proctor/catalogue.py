@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proctor import kill_table, notebook_cells
+from proctor import catalogue_setup, kill_table, notebook_cells
 from proctor.errors import ProctorError
 from proctor.forked import usable_cpus
 from proctor.kill_table import Verdict
@@ -134,6 +134,7 @@ def _entries_of(file: Path) -> Iterator[Entry]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProctorError(f"{file}: is not TOML ({error}); correct it there") from None
     names: set[str] = set()
+    content.pop(catalogue_setup.KEY, None)
     for kind, tables in content.items():
         if kind not in _KEYS or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise ProctorError(f"{file}: {kind!r} is unknown here; an entry begins with [[wrong]] or [[right]]")
@@ -251,13 +252,15 @@ def _checked(options: argparse.Namespace) -> int:
     for stem in dict.fromkeys(entry.notebook for entry in _selected(entries, options.only)):
         path = _notebook_of(stem, options.source)
         own = [entry for entry in _selected(entries, options.only) if entry.notebook == stem]
-        planned.append((path, variants(own, notebook_cells.read(path))))
+        setup = catalogue_setup.read_setup(catalogue / f"{stem}.toml")
+        planned.append((path, variants(own, notebook_cells.read(path)), setup))
     verdicts: list[Verdict] = []
     sections = []
-    for path, changed in planned:
+    for path, changed, setup in planned:
         own, untested = check_notebook(
             path,
             changed,
+            setup=setup,
             at_once=options.jobs,
             timeout=options.timeout,
             progress=lambda line: print(line, file=sys.stderr, flush=True),

@@ -1,4 +1,4 @@
-"""The engine's side of the checker: starts it, carries its questions to student code, and takes its verdicts.
+"""The engine's side of the checker: carries its questions to student code, and takes its verdicts.
 
 Every test cell begins as an explicit zero and is raised only by the checker's explicit word on it. The checker is
 trusted less than the engine, because what it decodes comes from students: it names the probe that it wants to call, and
@@ -7,23 +7,16 @@ what is sent to the student's process is cut from the instructor's text here.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import socket
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from proctor import verdict
-from proctor.cells_of_tests import CHECKING_PACKAGE, CheckedCell, TravellingProbe, read_cell
+from proctor.cells_of_tests import CheckedCell, TravellingProbe, read_cell
+from proctor.checker_process import Checker
 from proctor.errors import ProctorError
-from proctor.frames import BadFrame, Channel, ChannelClosed, ChannelTimeout
-from proctor.limits import Limits
-from proctor.sandbox import Mount, Sandbox, end_by
+from proctor.frames import BadFrame, ChannelClosed, ChannelTimeout
 from proctor.verdict import Verdict, no_verdict, plain
 
 # As in the probe contract; not imported from there, because that would load torch into the engine.
@@ -34,16 +27,6 @@ _MAX_NAMES = 20
 _RESTARTS = 3
 # How often a checker's memory and processes are looked at while it works, in seconds.
 _LOOK_EVERY = 0.5
-# What it needs of this package; the rest stays outside of its sandbox.
-_MODULES = ("__init__", "cells_of_tests", "checker", "errors", "frames", "notebook_cells", "verdict")
-_PACKAGES = "/opt/packages"
-_PROGRAM = """\
-import os, sys
-sys.path[:0] = sys.argv.pop(1).split(os.pathsep)
-from proctor.checker import main
-sys.exit(main())
-"""
-_LAST_WORDS = 8_000
 _TOO_LONG = "no answer within the time"
 _NO_PROPER_ANSWER = "what came back is no answer of a probe"
 
@@ -67,54 +50,6 @@ class Times:
     cell: float = 120.0
     asking: float = 600.0
     notebook: float = 3_600.0
-
-
-class Checker:
-    """A started checker and the `channel` to it."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
-        path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
-        ours, theirs = socket.socketpair()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
-        try:
-            with theirs:
-                command = [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())]
-                self._running = sandbox.start(command, [theirs.fileno()], self._said, self._said)
-        except BaseException:
-            ours.close()
-            self._said.close()
-            raise
-        self.channel = Channel(ours)
-
-    def trouble(self) -> str | None:
-        """The limit that it has passed, in plain words."""
-        return self._running.check()
-
-    def end(self) -> str:
-        """Kill it with all that it started, and say what is known about its end: its status, its last words."""
-        self.channel.close()
-        # One that has closed its channel is about to end by itself, and its status tells why.
-        status = self._running.wait(time.monotonic() + 1.0)
-        self._running.kill()
-        with self._said as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS))
-            words = file.read().decode("utf-8", "replace")
-        return f"the checker: {'it had to be ended' if status is None else end_by(status)}\n{words}"
-
-
-def checker_sandbox(kind: str, limits: Limits) -> Sandbox:
-    """Sandbox of a checker: Python, the course's package, and the modules of this one that it needs."""
-    own = _folder("proctor")
-    mounts = [Mount(own / f"{name}.py", f"{_PACKAGES}/proctor/{name}.py") for name in _MODULES]
-    return Sandbox(kind, limits, [*mounts, Mount(_folder(CHECKING_PACKAGE), f"{_PACKAGES}/{CHECKING_PACKAGE}")])
-
-
-def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ProctorError(f"the package {package} is not installed here; install it from the course's repository")
-    return Path(spec.submodule_search_locations[0]).resolve()
 
 
 class _Broken(Exception):

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from proctor import __version__, notebook_cells
-from proctor.checking import Checker, GradedCell, checker_sandbox, run_checks
+from proctor.checker_process import Checker, checker_sandbox
+from proctor.checking import GradedCell, run_checks
 from proctor.limits import Limits
 from proctor.sandbox import Mount, Sandbox
 from proctor.sanitise import safe_markdown, safe_outputs
@@ -62,8 +63,8 @@ def grade(
         kind: of sandbox.
         limits: for the student's code and for the checker.
         secret: of the course.
-        data: mounts for the student's code, and only for that.
-        variables: environment variables for the student's code.
+        data: mounts for the student's code and for the checker.
+        variables: environment variables, by which both find the data.
 
     Raises:
         SandboxUnavailable: there is no usable sandbox.
@@ -91,7 +92,7 @@ def grade(
             return Sandbox(kind, limits, [*mounts, *data], work, environment)
 
         def checker() -> Checker:
-            return waiting.pop() if waiting else Checker(checker_sandbox(kind, limits))
+            return waiting.pop() if waiting else Checker(checker_sandbox(kind, limits, data, variables))
 
         session = StudentSession(cells, sandbox, limits, seed)
         waiting: list[Checker] = []

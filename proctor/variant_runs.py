@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proctor import inprocess, notebook_cells
+from proctor.catalogue_setup import Setup
 from proctor.errors import ProctorError
 from proctor.forked import Outcome, run_forked
 from proctor.inprocess import CellResult
@@ -32,6 +33,7 @@ def check_notebook(
     path: str | Path,
     variants: Sequence[tuple[Entry, str]],
     *,
+    setup: Setup = Setup(),  # noqa: B008 (it can't change)
     at_once: int,
     timeout: float,
     progress: Callable[[str], None],
@@ -41,6 +43,7 @@ def check_notebook(
     Args:
         path: the instructor's notebook; copies of the other files beside it are there when it runs.
         variants: entries and the changed text of the cell that each of them changes.
+        setup: what has to lie beside the notebook.
         at_once: number of processes at a time.
         timeout: seconds for each of them.
         progress: is given a line for each run that has finished.
@@ -60,12 +63,14 @@ def check_notebook(
     stubs = {name: cleared(notebook_cells.source(cell)) for name, cell in solution_cells(notebook).items()}
     preload(notebook)
     with tempfile.TemporaryDirectory(prefix="catalogue-") as scratch:
-        run = functools.partial(_run_in_copy, scratch, path)
+        run = functools.partial(_run_in_copy, scratch, path, _prepared(scratch, path, setup, timeout))
+        # Who has done nothing has handed in nothing either.
+        untouched = functools.partial(_run_in_copy, scratch, path, _prepared(scratch, path, Setup(), timeout))
         first = dict(
             run_forked(
                 {
                     "reference": functools.partial(run, {}, None),
-                    "untouched": functools.partial(run, stubs, _has_effect),
+                    "untouched": functools.partial(untouched, stubs, _has_effect),
                 },
                 at_once=at_once,
                 timeout=timeout,
@@ -156,12 +161,37 @@ def _has_effect(cell: dict[str, Any]) -> bool:
     return DEMO_TAG not in cell["metadata"].get("tags", [])
 
 
-def _run_in_copy(
-    scratch: str, path: Path, sources: Mapping[str, str], cells: Callable[[dict[str, Any]], bool] | None
-) -> list[dict[str, Any]]:
+def _prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:
+    """A folder with what lies beside the notebook when it runs."""
     # What a notebook writes, an exported module for instance, must not land beside the instructor's source.
     folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
     shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    setup.copy_files(folder)
+    for first in setup.notebooks(path):
+        ((_, outcome),) = run_forked(
+            {"before": functools.partial(_run_before, first, folder)}, at_once=1, timeout=timeout
+        )
+        failed = outcome.failure or "; ".join(outcome.value)
+        if failed:
+            raise ProctorError(f"{first.name}, which has to run before {path.name}, fails: {failed}")
+    return folder
+
+
+def _run_before(path: Path, folder: Path) -> list[str]:
+    os.chdir(folder)
+    results = inprocess.run(path, cells=lambda cell: _has_effect(cell) and notebook_cells.role(cell) != "test")
+    return [f"{result.label}: {result.message}" for result in results if not result.ok]
+
+
+def _run_in_copy(
+    scratch: str,
+    path: Path,
+    beside: Path,
+    sources: Mapping[str, str],
+    cells: Callable[[dict[str, Any]], bool] | None,
+) -> list[dict[str, Any]]:
+    folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
+    shutil.copytree(beside, folder)
     os.chdir(folder)
     results = inprocess.run(path, sources=sources, cells=cells)
     return [dataclasses.asdict(dataclasses.replace(result, stdout="")) for result in results]

@@ -13,7 +13,8 @@ from dl1 import protocol
 from dl1.probe import doubles_in_place
 from proctor import catalogue, inprocess, notebook_cells, variant_runs
 from proctor.checker import CellRun, count_checks
-from proctor.checking import Checker, GradedCell, Times, checker_sandbox, run_checks
+from proctor.checker_process import Checker, checker_sandbox
+from proctor.checking import GradedCell, Times, run_checks
 from proctor.limits import Limits
 from proctor.sandbox import availability
 

@@ -1,12 +1,14 @@
+import dataclasses
 import hashlib
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 from platformdirs import user_cache_dir
 from torchvision.datasets import CIFAR10
 
-from dl1.data_folder import KnownData, data_folder, has_checksum, known_data
+from dl1.data_folder import KnownData, data_folder, has_checksum, known_data, known_names, packaged_data
 from dl1.errors import CourseError
 
 COURSE = Path(__file__).parents[1]
@@ -110,6 +112,48 @@ def test_the_courses_manifest_agrees_with_torchvision(monkeypatch):
     assert from_torchvision.urls[0] in ours.urls
 
 
+@pytest.mark.parametrize("name", ["cora", "grimm"])
+def test_the_courses_manifest_agrees_with_the_package(name, monkeypatch):
+    packaged = known_data(name)
+    monkeypatch.chdir(COURSE / "data")
+    ours = known_data(name)
+    # A course may add its mirror.
+    assert set(packaged.urls) <= set(ours.urls)
+    assert dataclasses.replace(ours, urls=packaged.urls) == packaged
+    assert packaged_data(name) == packaged
+
+
+def test_the_courses_manifest_names_source_and_licence_of_each_set(monkeypatch):
+    tables = tomllib.loads((COURSE / "data" / "manifest.toml").read_text(encoding="utf-8"))
+    assert list(tables) == ["cifar10", "cora", "grimm"]
+    for table in tables.values():
+        assert table["source"]
+        assert table["licence"]
+
+
+def test_cora_is_eight_files_in_the_folder_that_pyg_reads():
+    cora = known_data("cora")
+    parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+    assert set(cora.files) == {f"ind.cora.{part}" for part in parts}
+    assert all(checksum.startswith("sha256:") and len(checksum) == 71 for checksum in cora.files.values())
+    assert cora.folder == "Cora/raw"
+    assert cora.archive is None
+    # Pickles: nothing but what was checked may count as another edition.
+    assert cora.marks == ()
+
+
+def test_a_manifest_without_a_set_leaves_it_to_the_package(letters):
+    assert known_data("cora") == packaged_data("cora")
+    assert known_names() == ["letters", "cifar10", "cora", "grimm"]
+
+
+def test_the_package_ignores_what_a_manifest_says(letters):
+    path = letters / "manifest.toml"
+    path.write_text(path.read_text().replace("[letters", "[cora"))
+    assert known_data("cora").title == "Letters"
+    assert packaged_data("cora").title == "Cora"
+
+
 def test_without_a_manifest_torchvision_knows_every_file():
     known = known_data("cifar10")
     assert known.files["batches.meta"] == f"md5:{CIFAR10.meta['md5']}"
@@ -161,8 +205,9 @@ def test_an_unknown_data_set_is_answered_with_the_known_ones(letters):
         known_data("numbers")
 
 
-def test_without_a_manifest_only_cifar10_is_known():
-    with pytest.raises(CourseError, match=r"no data set 'letters'.*cifar10"):
+def test_without_a_manifest_the_packages_sets_are_known():
+    assert known_names() == ["cifar10", "cora", "grimm"]
+    with pytest.raises(CourseError, match=r"no data set 'letters': choose one of cifar10, cora, grimm"):
         known_data("letters")
 
 
@@ -172,6 +217,8 @@ def test_without_a_manifest_only_cifar10_is_known():
         ("[letters]", "[letters", "can't be read .*restore"),
         ('folder = "letters"', "", r"\[letters\] .*incomplete or wrong .*folder"),
         ('"md5:00"', '"crc:00"', "incomplete or wrong .*crc:00"),
+        ('"md5:00"', '""', "incomplete or wrong .*checksum ''"),
+        ('archive = "letters.tar.gz"', "", "incomplete or wrong .*without an archive, .* slash"),
     ],
 )
 def test_a_wrong_manifest_is_explained(old, new, message, letters):
@@ -187,6 +234,35 @@ def test_checksums_are_of_the_content(tmp_path):
     assert has_checksum(tmp_path / "file", "md5:900150983cd24fb0d6963f7d28e17f72")
     assert has_checksum(tmp_path / "file", "md5:900150983CD24FB0D6963F7D28E17F72")
     assert not has_checksum(tmp_path / "file", "md5:900150983cd24fb0d6963f7d28e17f73")
+
+
+def test_one_of_several_checksums_is_enough(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    # FIPS 180-2, B.1, beside RFC 1321
+    right = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert has_checksum(tmp_path / "file", f"md5:00 {right}")
+    assert has_checksum(tmp_path / "file", f"{right} sha256:00")
+    assert not has_checksum(tmp_path / "file", "md5:00 sha256:00")
+    # The digits of one algorithm under the name of another
+    assert not has_checksum(tmp_path / "file", "sha256:900150983cd24fb0d6963f7d28e17f72 md5:00")
+
+
+def test_another_edition_has_the_marks_in_their_order(tmp_path):
+    known_text = b"2008 START one END licence"
+    checksum = f"sha256:{hashlib.sha256(known_text).hexdigest()}"
+    known = KnownData("x", "X", (), None, None, "", "x", {"a": checksum}, marks=("START", "END"))
+    path = tmp_path / "x" / "a"
+    path.parent.mkdir()
+    for content, intact, other in (
+        (known_text, True, False),
+        (b"2021 START one END licence", True, True),
+        (b"2021 START one", False, False),
+        (b"2021 END one START", False, False),
+    ):
+        path.write_bytes(content)
+        assert known.is_intact("a", path) == intact
+        assert known.problems(tmp_path) == ([] if intact else [f"{path} is damaged"])
+        assert known.other_editions(tmp_path) == ([path] if other else [])
 
 
 def test_a_folder_in_place_of_a_file_is_a_problem(tmp_path):

@@ -16,6 +16,8 @@ import pytest
 from proctor import notebook_cells
 
 ROOT = Path(__file__).resolve().parent.parent
+# Texts to train on, which come with the students' package.
+TEXTS = {"dl1": {"tales.txt"}}
 NOTEBOOKS = sorted((ROOT / "source").rglob("*.ipynb"))
 
 
@@ -117,9 +119,10 @@ def wheels(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["dl1", "proctor"])
-def test_wheel_holds_the_modules_of_its_package_only(wheels, package):
+def test_wheel_holds_the_modules_of_its_package_and_its_texts(wheels, package):
     names = [name for name in wheels[package] if ".dist-info/" not in name]
-    assert sorted(names) == sorted(f"{package}/{file.name}" for file in (ROOT / package).glob("*.py"))
+    files = {file.name for file in (ROOT / package).glob("*.py")} | TEXTS.get(package, set())
+    assert sorted(names) == sorted(f"{package}/{name}" for name in files)
 
 
 def secret_lines() -> set[str]:

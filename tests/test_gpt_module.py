@@ -1,0 +1,168 @@
+"""Finding the student's module, and making a model of its classes."""
+
+import re
+import sys
+
+import pytest
+import torch
+
+from dl1.char_tokenizer import CharTokenizer
+from dl1.errors import CourseError
+from dl1.gpt_module import build_gpt, check_model, fused_attention_problem, load_module, model_config
+from dl1.gpt_training import PROFILES
+
+# A decoder with one head, in the interface of the course.
+SOURCE = """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+@dataclass
+class GPTConfig:
+    n_layer: int = 1
+    n_head: int = 1
+    n_embd: int = 8
+    vocab_size: int = 5
+    block_size: int = 8
+    embd_pdrop: float = 0.1
+    resid_pdrop: float = 0.1
+    attn_pdrop: float = 0.1
+    use_flash_attn: bool = False
+    abs_emb: bool = False
+
+    @classmethod
+    def preset(cls, name, **changes):
+        sizes = {"gpt-nano": {"n_embd": 8}, "gpt-micro": {"n_embd": 16}, "gpt-mini": {"n_embd": 24}}
+        if name not in sizes:
+            raise ValueError(f"no preset is called {name!r}")
+        return cls(**{**sizes[name], **changes})
+
+
+class GPT(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config, self.block_size = config, config.block_size
+        self.embedding = nn.Embedding(config.vocab_size, config.n_embd)
+        self.mix = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.drop = nn.Dropout(config.resid_pdrop)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+
+    def attend(self, q, k, v):
+        hidden = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
+        scores = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).masked_fill(hidden, float("-inf"))
+        return scores.softmax(-1) @ v
+
+    def fused(self, q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    def forward(self, idx):
+        x = self.drop(self.embedding(idx))
+        q, k, v = self.mix(x).unsqueeze(1).chunk(3, -1)
+        y = self.fused(q, k, v) if self.config.use_flash_attn else self.attend(q, k, v)
+        return self.head(x + y.squeeze(1))
+"""
+FUSED = "return F.scaled_dot_product_attention(q, k, v, is_causal=True)"
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Imports the module, with some of its text replaced."""
+    monkeypatch.delitem(sys.modules, "gpt", raising=False)
+
+    def load(*replacements):
+        text = SOURCE
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "gpt.py").write_text(text)
+        return load_module(tmp_path / "gpt.py")
+
+    yield load
+    sys.modules.pop("gpt", None)
+
+
+def test_a_model_of_the_profile(module, capsys):
+    before = torch.get_rng_state()
+    model = build_gpt(module(), 62, PROFILES["quick"])
+    assert model.config.n_embd == 16
+    assert (model.config.vocab_size, model.config.block_size) == (62, PROFILES["quick"].block_size)
+    assert (model.config.resid_pdrop, model.config.use_flash_attn) == (PROFILES["quick"].dropout, True)
+    assert build_gpt(module(), 62, PROFILES["full"]).config.attn_pdrop == 0.1
+    assert build_gpt(module(), 62, PROFILES["full"], preset="gpt-nano", block_size=3).config.block_size == 3
+    assert capsys.readouterr().out == ""
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_seed_decides_the_first_weights(module):
+    first, again, other = (build_gpt(module(), 9, PROFILES["quick"], seed) for seed in (0, 0, 1))
+    assert torch.equal(first.head.weight, again.head.weight)
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ('raise NotImplementedError("finish Question 2.9")', r"does not work yet \(finish Question 2.9\)"),
+        ("return q.nothing", "AttributeError: 'Tensor' object has no attribute 'nothing'"),
+        ("return F.scaled_dot_product_attention(q, k, v)", "gives other outputs than attention step by step"),
+    ],
+)
+def test_without_fused_attention_it_goes_step_by_step(module, capsys, answer, says):
+    loaded = module((FUSED, answer))
+    model = build_gpt(loaded, 9, PROFILES["quick"])
+    assert model.config.use_flash_attn is False
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("attention is computed step by step, which is slower")
+    assert re.search(says, line)
+
+
+def test_what_both_ways_lack_is_left_to_the_model(module):
+    loaded = module(("x = self.drop(self.embedding(idx))", 'raise NotImplementedError("finish Question 2.5")'))
+    assert fused_attention_problem(loaded) == ""
+    model = build_gpt(loaded, 3, PROFILES["quick"])
+    with pytest.raises(NotImplementedError, match="finish Question 2.5"):
+        check_model(model, CharTokenizer("abc"))
+
+
+def test_an_unfinished_class_is_named(module):
+    loaded = module(("super().__init__()", "raise NotImplementedError"))
+    with pytest.raises(NotImplementedError, match="finish `GPT.__init__` above first"):
+        build_gpt(loaded, 3, PROFILES["quick"])
+
+
+def test_logits_must_fit_the_tokenizer(module):
+    model = build_gpt(module(), 3, PROFILES["quick"])
+    check_model(model, CharTokenizer("abc"))
+    with pytest.raises(CourseError, match=r"shape \(2, 1, 3\), but the tokenizer has 4 .* with vocab_size=4"):
+        check_model(model, CharTokenizer("abcd"))
+
+
+def test_what_a_run_keeps_of_the_config(module):
+    config = model_config(build_gpt(module(), 3, PROFILES["quick"]), 3)
+    assert (config["n_embd"], config["vocab_size"], config["abs_emb"]) == (16, 3, False)
+    model = torch.nn.Linear(1, 1)
+    model.block_size = 7
+    assert model_config(model, 3) == {"vocab_size": 3, "block_size": 7}
+
+
+def test_there_is_no_such_preset(module):
+    with pytest.raises(CourseError, match=r"GPTConfig.preset\('gpt-huge'\): no preset is called 'gpt-huge'"):
+        build_gpt(module(), 3, PROFILES["quick"], preset="gpt-huge")
+
+
+def test_modules_that_cannot_be_used(module, tmp_path):
+    with pytest.raises(CourseError, match=r"nowhere.py was not found: run 2a to its end"):
+        load_module(tmp_path / "nowhere.py")
+    with pytest.raises(CourseError, match=r"can't be imported \(SyntaxError: .*run 2a to its end"):
+        module(("class GPT(", "class GPT(("))
+    assert "gpt" not in sys.modules
+    with pytest.raises(CourseError, match="gpt.py has no GPT and GPTConfig: run 2a to its end"):
+        build_gpt(module(("class GPT(", "class Other(")), 3, PROFILES["quick"])
+    (tmp_path / "gpt.txt").write_text("")
+    with pytest.raises(CourseError, match="is no Python module: give the path of gpt.py"):
+        load_module(tmp_path / "gpt.txt")
