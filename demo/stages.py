@@ -93,8 +93,9 @@ class _Demo:
     def _fill_in(self) -> None:
         for (name, notebook), answers in self.answers.items():
             students.fill_in(self.homes[name] / ASSIGNMENT / notebook, answers)
-        print(f"            {students.REFERENCE}: the reference answers, and something in every essay")
-        print(f"            {students.MISTAKES}: the same with {_listed(entry.name for entry in self.mistakes)}")
+        students.hand_in_run(self.homes[students.REFERENCE] / ASSIGNMENT)
+        print(f"            {students.REFERENCE}: the reference answers, something in every essay, a trained model")
+        print(f"            {students.MISTAKES}: no model, and the same answers with {_listed(entry.name for entry in self.mistakes)}")
         print(f"            {students.UNTOUCHED}: nothing")
 
     def _check_feedback_arrived(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,11 +17,21 @@ UNTOUCHED = "uma_untouched"
 STUDENTS = (REFERENCE, MISTAKES, UNTOUCHED)
 
 # Entries of misconceptions/, each of another question: the mistakes that MISTAKES hands in.
-MISCONCEPTIONS = ("attention-no-scale", "rmsnorm-eps-outside-root", "rope-halves")
+MISCONCEPTIONS = (
+    "attention-no-scale",
+    "rmsnorm-eps-outside-root",
+    "rope-halves",
+    "nucleus-one-token-too-many",
+    "adjacency-transposed",
+    "slope-001",
+)
+# What REFERENCE hands in beside the notebooks: a trained model. MISTAKES has trained nothing.
+HANDED_IN = Path(__file__).resolve().parent / "handed_in"
+OF_THE_RUN = "q2_7_"
 
 REASONS = {
     REFERENCE: "every autograded point",
-    MISTAKES: "all but those of the three questions with a mistake",
+    MISTAKES: "all but those of the six checks with a mistake, and of 2.7, because nothing was trained",
     UNTOUCHED: "nothing was filled in",
 }
 
@@ -69,6 +80,11 @@ def fill_in(fetched: Path, answers: Mapping[str, str]) -> None:
     nbformat.write(notebook, fetched)
 
 
+def hand_in_run(assignment: Path) -> None:
+    """Put the trained model beside a student's notebooks."""
+    shutil.copytree(HANDED_IN / "runs", assignment / "runs", dirs_exist_ok=True)
+
+
 def expected_points(tests: Mapping[str, float], mistakes: Sequence[catalogue.Entry]) -> dict[str, dict[str, float]]:
     """Points that each student must get on each autograded cell.
 
@@ -77,6 +93,7 @@ def expected_points(tests: Mapping[str, float], mistakes: Sequence[catalogue.Ent
         mistakes: what MISTAKES handed in.
     """
     lost = {name for entry in mistakes for name in entry.loses}
+    lost |= {name for name in tests if name.startswith(OF_THE_RUN)}
     return {
         REFERENCE: dict(tests),
         MISTAKES: {name: 0.0 if name in lost else points for name, points in tests.items()},

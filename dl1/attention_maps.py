@@ -132,7 +132,7 @@ def show_heads(model: nn.Module, tokenizer: CharTokenizer, text: str) -> Figure:
     for layer in range(layers):
         for head in range(heads):
             axis = axes[layer, head]
-            drawn = axis.imshow(weights[layer, head], cmap=_COLOURS, norm=_NORM, interpolation="nearest")
+            drawn = axis.imshow(weights[layer, head].numpy(), cmap=_COLOURS, norm=_NORM, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
         axes[layer, 0].set_ylabel(f"layer {layer + 1}")
     for head in range(heads):
@@ -151,7 +151,8 @@ def _looked_at(model: nn.Module, tokenizer: CharTokenizer, text: str) -> tuple[s
     """The end of the text that is shown, T characters, and its weights (L, n_head, T, T)."""
     if not text:
         raise CourseError("the text is empty: write at least one character")
-    ids = tokenizer.encode(text)[-min(MOST_CHARACTERS, model.block_size) :]  # (T,)
+    most = min(MOST_CHARACTERS, getattr(model, "block_size", MOST_CHARACTERS))
+    ids = tokenizer.encode(text)[-most:]  # (T,)
     return text[-len(ids) :], attention_probabilities(model, ids[None])
 
 
@@ -230,6 +231,7 @@ def _reading_html(weights: torch.Tensor, text: str, row: int) -> str:
         f"{html.escape(_visible(text[row]))}</b> (character {row + 1}, framed) looks at:</div>"
         f'<div style="font:16px/1.6 monospace;word-break:break-all;print-color-adjust:exact">{"".join(letters)}</div>'
         f'<table style="line-height:1.3;margin-top:6px">{bars}</table>'
-        '<div style="font-size:smaller;line-height:1.35">In the text: darkest is the largest weight of this row, grey comes '
-        "later.<br>In the map: rows look, columns are looked at, white is 0 and the darkest blue 1.</div></div>"
+        '<div style="font-size:smaller;line-height:1.35">In the text: darkest is the largest weight of this row, '
+        "grey comes later.<br>In the map: rows look, columns are looked at, white is 0 and the darkest blue 1.</div>"
+        "</div>"
     )

@@ -14,11 +14,11 @@ from dl1.errors import CourseError
 
 HUMANS, COMMUNITIES = 40, 4
 # Chosen so that over many seeds a correct attention layer tells undisguised bots from humans, and disguised ones not.
-STEPS = 150
+STEPS = 100
 _LABELLED = 5  # in each community
 _FRIENDS, _STRANGERS = 0.45, 0.03  # share of the pairs that are linked, inside a community and across
 _NOISE, _BOT_NOISE, _ACTIVITY_NOISE, _BOT_ACTIVITY = 0.7, 1.5, 0.3, 3.0
-_LEARNING_RATE, _WEIGHT_DECAY = 0.05, 5e-4
+_LEARNING_RATE, _WEIGHT_DECAY = 0.15, 0.01
 
 MakeLayer = Callable[[int, int], nn.Module]
 
@@ -86,7 +86,7 @@ class Outcome:
 
 
 def make_network(setting: Setting) -> BotNetwork:
-    """The network of a setting. Its humans and their links depend on the seed only, so that disguise can be compared.
+    """The network of a setting. Humans and whom they know depend on the seed only, so that settings can be compared.
 
     Raises:
         CourseError: a number is out of range.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import io
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,9 +24,13 @@ from dl1.errors import CourseError
 from dl1.gpt_module import check_model, model_config
 from dl1.gpt_runs import RECORD, Run, curve_writer, load_run, save_run
 from dl1.gpt_training import PROFILES, Profile, Trainer, choose_device, device_name
+from dl1.interruptions import noted_interruptions
 from dl1.last_position_loss import logits_after, position_losses, spread_positions
 from dl1.places import write_whole
 
+# The kit's tales have 50,000 characters, Grimms' 520,000. Measured on the tales: without dropout the validation loss of
+# the quick profile stops falling at 1.6, with this it falls to 1.5.
+_SMALL_TEXT, _SMALL_TEXT_DROPOUT = 200_000, 0.2
 EXPERIMENT = "2b_gpt_training"
 POSITIONS = 1_024
 _CURVE_POINTS = 40
@@ -41,13 +43,16 @@ _FEW_STEPS, _FEW_WINDOWS = 3, 4
 _SAME_LOSS, _TRIAL_POSITIONS = 0.05, 128
 
 
-def chosen_profile(profile: str | None = None) -> Profile:
+def chosen_profile(corpus: Corpus, profile: str | None = None) -> Profile:
     """The profile asked for; else that of DL1_PROFILE; else the full one with a GPU, or the quick one.
+
+    For a small text it has more dropout, because a model soon knows such a text by heart.
 
     Raises:
         CourseError: there is no such profile.
     """
-    return PROFILES[runs.choose_profile(profile, list(PROFILES))]
+    chosen = PROFILES[runs.choose_profile(profile, list(PROFILES))]
+    return replace(chosen, dropout=_SMALL_TEXT_DROPOUT) if len(corpus.text) < _SMALL_TEXT else chosen
 
 
 def train_gpt(
@@ -147,7 +152,7 @@ class _Session:
         self.keeps = older is None or older.key == self.key or not older.is_finished
         if not self.keeps:
             print(f"{self.folder} holds another finished run{older.note}: it is replaced once this one is finished")
-        with curve_writer(self.folder if self.keeps else None, self.curve) as write, _interruptions() as asked:
+        with curve_writer(self.folder if self.keeps else None, self.curve) as write, noted_interruptions() as asked:
             self._train(write, asked)
         run = self._kept(_losses(trainer.model, self.validation, POSITIONS))
         if run.is_finished:
@@ -322,29 +327,3 @@ def _key(trainer: Trainer, facts: dict[str, Any]) -> str:
     how = (profile.batch_size, profile.learning_rate, profile.cosine, trainer.steps, facts["seed"])
     parts = [type(trainer.model).__name__, shapes, sorted(facts["config"].items()), facts["corpus_sha256"], how]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """Lets an interruption wait for the end of a step, whose weights are then kept; a second one doesn't wait.
-
-    Yields:
-        A list that is empty until somebody interrupts.
-    """
-    asked: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:
-        # Only the main thread is interrupted, and this is another one.
-        yield asked
-        return
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)

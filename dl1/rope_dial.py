@@ -163,7 +163,8 @@ class RopeDial:
         self.picture.value = (
             f'<div style="background:#fff;color:#000;padding:6px 10px">{dials}'
             f'<div style="font-size:15px;margin:4px 0">{html.escape(score_line(turned, m, n, moved))}</div>'
-            '<div style="font-size:smaller">Score by distance; thick grey: before moving both, blue: now, circle: here</div>'
+            '<div style="font-size:smaller">Score by distance; thick grey: before moving both, blue: now, circle: '
+            "here.</div>"
             f"{_curve_svg(turned, m, n, moved, self._reach)}"
             '<div style="font-size:smaller">Blue, solid: query. Vermilion, dashed: key. Small circles: where the '
             "arrows should end. At position 0 both point to the right.</div></div>"

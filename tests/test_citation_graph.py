@@ -54,7 +54,7 @@ def fake_cora(data, monkeypatch):
         "graph": graph,
     }
     files = {f"ind.cora.{name}": pickle.dumps(content) for name, content in contents.items()}
-    files["ind.cora.test.index"] = "\n".join(map(str, test_index)).encode()
+    files["ind.cora.test.index"] = "".join(f"{paper}\n" for paper in test_index).encode()
     folder = data / "Cora" / "raw"
     folder.mkdir(parents=True)
     for name, content in files.items():

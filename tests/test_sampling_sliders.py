@@ -24,7 +24,7 @@ class Model(nn.Module):
     def forward(self, idx):
         assert not self.training
         self.calls += 1
-        return self.scale * nn.functional.one_hot((idx + 1) % 4, 4).float()
+        return self.scale * nn.functional.one_hot((idx + 1) % 4, 4) + 0.1 * torch.arange(4)
 
 
 def probabilities_of(logits, temperature=1.0, top_k=None, top_p=None):
@@ -179,7 +179,10 @@ def test_generate_gets_the_settings():
     ("generate", "words"),
     [
         (lambda model, idx, new, **_: None, "generate gave NoneType for idx"),
-        (lambda model, idx, new, **_: idx, r"gave \(1, 2\) for idx \(1, 2\) and max_new_tokens=5: it must give \(1, 7\)"),
+        (
+            lambda model, idx, new, **_: idx,
+            r"gave \(1, 2\) for idx \(1, 2\) and max_new_tokens=5: it must give \(1, 7\)",
+        ),
         (lambda model, idx, new, **_: torch.zeros(1, 7, dtype=torch.int64), "idx followed by the new tokens"),
         (lambda model, idx, new, **_: torch.cat([idx, torch.full((1, 5), 9)], 1), "9"),
     ],

@@ -82,9 +82,10 @@ def test_the_split_is_coras(made):
 
 
 def test_neither_words_nor_citations_alone_give_the_topic_away(made):
-    """Nearest mean of the training papers: below 75 % by a paper's own words, above that with two steps of averaging.
+    """Nearest mean of the training papers, by a paper's own words, and by those of what is two citations away, too.
 
-    71 % and 84 % when this was written; the most common topic alone makes 32 %.
+    51 % and 77 % when this was written; the most common topic alone makes 32 %. The bits are always the same, so the
+    numbers can move only with the recipe.
     """
     words = made.words / made.words.sum(axis=1, keepdims=True)
     source, target = made.edge_index
@@ -100,9 +101,8 @@ def test_neither_words_nor_citations_alone_give_the_topic_away(made):
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         return ((x @ means.T).argmax(axis=1) == made.topic)[made.test].mean()
 
-    print(accuracy(words), accuracy(smooth))
-    assert 0.45 < accuracy(words) < 0.75
-    assert accuracy(words) + 0.1 < accuracy(smooth) < 0.9
+    assert 0.45 < accuracy(words) < 0.6
+    assert 0.7 < accuracy(smooth) < 0.85
 
 
 def test_the_bits_are_the_same_on_every_machine(made):

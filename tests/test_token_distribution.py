@@ -58,7 +58,7 @@ def test_bars_come_from_the_students_function_likeliest_first():
     assert found.names == ("b", "d", "a", "c")
     assert found.probabilities.tolist() == pytest.approx([0.5, 0.25, 0.125, 0.125])
     assert found.drawn_with.tolist() == pytest.approx([2 / 3, 1 / 3, 0, 0])
-    assert found.summary() == "kept: 2 of 4 tokens, which together had 75.0%"
+    assert found.summary() == "2 of 4 tokens kept, which had 75.0% together"
 
 
 def test_temperature_and_top_k_arrive():
@@ -83,7 +83,7 @@ def test_probabilities_that_were_not_divided_again_are_told():
         return shares if top_p is None else shares * (shares > 0.2)
 
     found = token_distribution(undivided, LOGITS, "abcd", Setting(top_p=0.6))
-    assert found.summary().endswith("75.0%; after the cut the probabilities sum to 0.750, not to 1")
+    assert found.summary().endswith("75.0% together; after the cut the probabilities sum to 0.750, not to 1")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_model_sees_the_end_of_a_long_prompt():
         (Model(4), "", "the prompt is empty"),
         (Model(4), "abé", "'é'.*doesn't know"),
         (Model(7), "ab", "logits for 7 tokens, but the tokenizer has 4"),
-        (Model(2), "abd", "the model stopped with RuntimeError"),
+        (Model(2), "dab", "the model stopped with RuntimeError"),
     ],
 )
 def test_a_prompt_that_cannot_be_used_is_refused(model, prompt, words):
@@ -135,7 +135,9 @@ def test_names_can_be_read():
 
 
 def test_kept_and_cut_differ_in_more_than_colour():
-    shown = bars_html(token_distribution(probabilities_of, LOGITS, "<b&d", Setting(top_p=0.6)))
+    setting = Setting(top_p=0.6)
+    shown = bars_html(token_distribution(probabilities_of, LOGITS, "<b&d", setting), setting)
+    assert "temperature 1.00, top-p 0.60: 2 of 4 tokens kept" in shown
     assert shown.count("✓ kept") == 2
     assert shown.count("✗ cut") == shown.count("repeating-linear-gradient") == 2
     assert "drawn with 66.7%" in shown
@@ -146,7 +148,7 @@ def test_kept_and_cut_differ_in_more_than_colour():
 def test_only_the_likeliest_are_shown():
     logits = torch.zeros(1, 26)
     logits[0, 25] = 3.0
-    shown = bars_html(token_distribution(probabilities_of, logits, "abcdefghijklmnopqrstuvwxyz", Setting()))
+    shown = bars_html(token_distribution(probabilities_of, logits, "abcdefghijklmnopqrstuvwxyz", Setting()), Setting())
     assert shown.count("✓ kept") == SHOWN
     assert shown.index("<code>z</code>") < shown.index("<code>a</code>")
     # Of 25 equally likely characters six are left out; the likeliest one has e³ times their probability.
