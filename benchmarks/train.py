@@ -4,8 +4,8 @@
     python benchmarks/train.py --module gpt.py              the student's model, as 2a exports it
     python benchmarks/train.py --profile full --device cuda
 
-Needs PyTorch, NumPy and this repository, nothing else. All loops train the same model, from the same first weights, with the
-same batches' size; they take turns, and the median of the turns is compared. The two others are:
+Needs PyTorch, NumPy and this repository, nothing else. All loops train the same model, from the same first weights,
+with batches of the same size; they take turns, and the median of the turns is compared. The two others are:
 
 plain      what a course's first version looks like: a DataLoader over a list of numbers, item by item, attention step
            by step, float32, accuracy counted sample by sample.

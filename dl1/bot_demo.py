@@ -108,14 +108,21 @@ class BotDemo:
         )
         self.picture, self.table = ipywidgets.HTML(), ipywidgets.HTML()
         for slider in (self.bots, self.links, self.disguise):
-            slider.observe(lambda _: self._train(self.setting.seed), "value")
-        self.another.on_click(lambda _: self._train(self.setting.seed + 1))
+            slider.observe(lambda _: self._try(self.setting.seed), "value")
+        self.another.on_click(lambda _: self._try(self.setting.seed + 1))
         row = ipywidgets.HBox(
             [self.bots, self.links, self.disguise, self.another],
             layout={"flex_flow": "row wrap", "align_items": "center"},
         )
         self.box = ipywidgets.VBox([row, self.picture, self.table])
         self._train(self.setting.seed)
+
+    def _try(self, seed: int) -> None:
+        # What a callback raises is shown nowhere.
+        try:
+            self._train(seed)
+        except CourseError as error:
+            self.picture.value = html.escape(f"Nothing to show: {error}.")
 
     def _train(self, seed: int) -> None:
         self.setting = Setting(self.bots.value, self.links.value, self.disguise.value, seed)

@@ -107,16 +107,12 @@ def draw_graph(
     """
     nodes, edges = len(positions), edge_index.shape[1]
     _check_edges(edge_index, nodes)
-    for name, values, count in [
-        ("labels", labels, nodes),
-        ("node_colours", node_colours, nodes),
-        ("node_sizes", node_sizes, nodes),
-        ("node_markers", node_markers, nodes),
-        ("edge_widths", edge_widths, edges),
-        ("edge_colours", edge_colours, edges),
-    ]:
-        if values is not None and len(values) != count:
-            raise CourseError(f"draw_graph got {len(values)} {name} for {count} {name.split('_')[0]}s: give one each")
+    of_nodes = {"labels": labels, "node_colours": node_colours, "node_sizes": node_sizes, "node_markers": node_markers}
+    of_edges = {"edge_widths": edge_widths, "edge_colours": edge_colours}
+    for what, count, given in [("nodes", nodes, of_nodes), ("edges", edges, of_edges)]:
+        for name, values in given.items():
+            if values is not None and len(values) != count:
+                raise CourseError(f"draw_graph got {len(values)} {name} for {count} {what}: give one for each")
     sizes = list(node_sizes) if node_sizes is not None else [520.0] * nodes
     widths = list(edge_widths) if edge_widths is not None else [1.8] * edges
     colours = list(edge_colours) if edge_colours is not None else [LINES] * edges

@@ -15,7 +15,7 @@ from dl1.errors import CourseError
 IMAGE_SIZE = 32
 _DIGIT_SIZE, _DIGIT_WHITE = 8, 16
 _TEST_DIGITS_PER_CLASS = 36
-_HOW_TO_GET_IT = "python -m dl1.download"
+_HOW_TO_GET_IT = "python -m dl1.download cifar10"
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 

@@ -49,8 +49,8 @@ def measure_optimizations(
 
     A row is a whole step of training: forward and backward pass and AdamW, on random tokens, because the speed doesn't
     depend on what they are. All rows are warmed up first and then measured in turns, so that whatever else the machine
-    does meets all of them; a row's speed is the median. The table is kept as ``runs/2b_gpt_training/optimizations.json``.
-    While nbgrader validates or grades, nothing is measured: that file is shown.
+    does meets all of them; a row's speed is the median. The table is kept in ``runs/2b_gpt_training``, as
+    ``optimizations.json``. While nbgrader validates or grades, nothing is measured: that file is shown.
 
     Args:
         make_model: called with ``use_flash_attn=False`` and ``use_flash_attn=True``; gives a model from (B, T), int64,
@@ -148,16 +148,15 @@ class _Row:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
-    def warm_up(self) -> None:
-        """Compile what is to be compiled, and find out how long a step takes and what memory it needs."""
+    def warm_up(self) -> float:
+        """Find out how long a step takes and what memory it needs; by how many seconds the first one was longer."""
         generator = torch.Generator().manual_seed(0)
         size = (self.batch_size, self.model.block_size + 1)
         self.window = torch.randint(self.vocab_size, size, generator=generator).to(self.device)
         first = self._timed(1)
         self.step_seconds = min(self._timed(1) for _ in range(_WARM_UP))
-        if self.compiled and self.compilation is None:
-            self.compilation = max(0.0, first - self.step_seconds)
         self.memory = _peak_memory(self)
+        return max(0.0, first - self.step_seconds)
 
     def measure(self) -> None:
         self.speeds.append(self.batch_size * self.model.block_size * self.block_steps / self._timed(self.block_steps))
@@ -203,16 +202,16 @@ def _prepare_rows(
     ]
     for name, change in steps:
         bar.set_postfix_str(name.removeprefix("+ "))
-        candidate = replace(row, name=name, speeds=[], compilation=None, memory=None, note="")
         try:
-            candidate = change(candidate)
-            candidate.warm_up()
+            candidate = change(replace(row, name=name, speeds=[]))
+            longer = candidate.warm_up()
         # Whatever it is, the other rows are measured all the same.
         except Exception as error:
             rows.append(_Row(name, device, batch_size, note=_in_few_words(error)))
             if device == "cuda":
                 torch.cuda.empty_cache()
         else:
+            candidate.compilation = longer if candidate.compiled and not row.compiled else None
             rows.append(candidate)
             row = candidate
         bar.update()
@@ -244,8 +243,7 @@ def _compiled(row: _Row) -> _Row:
 
 
 def _with_larger_batch(row: _Row) -> _Row:
-    # Compiled once, in the row before; that time is not this row's.
-    return replace(row, batch_size=_LARGER * row.batch_size, compilation=0.0 if row.compiled else None)
+    return replace(row, batch_size=_LARGER * row.batch_size)
 
 
 def _measure(rows: list[_Row], seconds: float, bar: tqdm) -> None:

@@ -146,6 +146,7 @@ def test_wrong_weights_are_drawn_and_told(maps):
     assert "⚠ layer 2, head 1 looks at later characters" in maps.message.value
     maps.layer.value, maps.row.value = 2, 1
     assert bars(maps) == [("a", "(1)"), ("b", "(2)")]
+    assert "color:#bbb" not in maps.reading.value
     assert show_heads(model, TOKENIZER, "ab").get_suptitle().endswith("looks at later characters")
 
 

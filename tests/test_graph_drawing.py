@@ -122,7 +122,7 @@ def test_layout_of_next_to_nothing(nodes):
         (lambda axis: draw_graph(axis, torch.zeros(3, 2), on_circle(3)), r"\(3, 2\): it should be \(2, E\)"),
         (lambda axis: draw_graph(axis, torch.tensor([[0], [3]]), on_circle(3)), "nodes from 0 to 3, but there are 3"),
         (lambda axis: layout(torch.tensor([[0], [-1]]), 3), "from -1 to 0"),
-        (lambda axis: draw_graph(axis, TRIANGLE_AND_TAIL, on_circle(4), labels=["a"]), "1 labels for 4 labels"),
+        (lambda axis: draw_graph(axis, TRIANGLE_AND_TAIL, on_circle(4), labels=["a"]), "1 labels for 4 nodes"),
         (lambda axis: draw_graph(axis, TRIANGLE_AND_TAIL, on_circle(4), edge_widths=[1]), "1 edge_widths for 5 edges"),
     ],
 )

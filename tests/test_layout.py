@@ -72,7 +72,12 @@ def test_misconceptions_hold_no_program():
 
 def test_each_package_declares_what_it_imports():
     # Distribution by import name, where the two differ.
-    called = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn"}
+    called = {
+        "IPython": "ipython",
+        "PIL": "pillow",
+        "sklearn": "scikit-learn",
+        "torch_geometric": "torch-geometric",
+    }
     for package, project in (("dl1", ROOT / "dl1"), ("proctor", ROOT)):
         content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         declared = {re.match(r"[\w.-]+", requirement).group() for requirement in content["dependencies"]}

@@ -173,7 +173,7 @@ def test_the_figure_shows_row_messages_and_result():
     assert cells[15:20] == ["1/2", "0", "0", "0", "1/2"]
     assert [text.get_text() for text in features.texts][:2] == ["1", "0"]
     # Rows up to the present one are filled in.
-    assert [text.get_text() for text in result.texts][4:] == ["1.5", "4", "2", "2.5", "", ""]
+    assert [text.get_text() for text in result.texts][4:] == ["2.5", "3", "2", "2.5", "", ""]
     assert texts(figure, "verdict") == ["verdict"]
     assert texts(figure, "mean") == ["mean for node 3 = ((1, 0) + (3, 5)) / 2 = (2, 2.5)"]
     draw_step(figure, steps, 0, "", False)

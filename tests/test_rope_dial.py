@@ -94,6 +94,7 @@ def test_a_mistake_is_seen():
     wrong = turned_vectors(OnlyQueries, CONFIG)
     assert not wrong.knows_distance_only()
     assert "NOT the same" in score_line(wrong, 3, 1, 5)
+    assert wrong.curve(n=1, moved=5, reach=1) == [(-1, pytest.approx(expected_score(5), abs=1e-4))]
     dial = RopeDial(wrong)
     assert "same" not in dial.picture.value
     dial.both.value = 5

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from test_gpt_module import SOURCE
 
 from dl1 import gpt_session, train
 from dl1.gpt_runs import load_run
 from dl1.gpt_training import PROFILES, Profile
-from test_gpt_module import SOURCE
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Profile("gpt-nano", 8, 0.1, 8, 1e-2, True, steps=12)
