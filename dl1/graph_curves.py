@@ -54,6 +54,7 @@ def accuracy_table(trainings: Sequence[Training]) -> pd.DataFrame:
                 "data": training.data,
                 "heads × hidden": f"{recipe.heads} × {recipe.hidden}",
                 "dropout": recipe.dropout,
+                "edge dropout": recipe.edge_dropout,
                 "learning rate": recipe.learning_rate,
                 "weight decay": recipe.weight_decay,
                 "epochs": len(training.curves[0]["validation"]),

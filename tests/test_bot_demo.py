@@ -87,12 +87,13 @@ def test_another_network_has_another_seed_and_the_list_stays_short(monkeypatch):
 def test_a_layer_that_fails_later_says_so_in_place_of_the_picture():
     class NeedsBots(Mean):
         def forward(self, x, edge_index):
-            assert len(x) > HUMANS, "a < b"
+            if len(x) == HUMANS:
+                raise ValueError("a < b")
             return super().forward(x, edge_index)
 
     demo = BotDemo(Attention, NeedsBots)
     demo.bots.value = 0
-    assert demo.picture.value == ("Nothing to show: training NeedsBots stopped with AssertionError: a &lt; b.")
+    assert demo.picture.value == ("Nothing to show: training NeedsBots stopped with ValueError: a &lt; b.")
     demo.bots.value = 1
     assert "<img" in demo.picture.value
 

@@ -60,8 +60,8 @@ def notebook(tmp_path, monkeypatch):
     monkeypatch.delenv("DL1_PROFILE", raising=False)
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     short = {
-        "convolution": Recipe(4, 1, 0.2, "relu", 0.05, 5e-4, 30),
-        "attention": Recipe(3, 2, 0.2, "elu", 0.05, 5e-4, 30),
+        "convolution": Recipe(8, 1, 0.2, 0.0, "relu", 0.05, 5e-4, 30),
+        "attention": Recipe(3, 2, 0.2, 0.5, "elu", 0.05, 5e-4, 30),
     }
     monkeypatch.setattr(graph_training, "RECIPES", short)
     monkeypatch.setattr(graph_training, "PROFILES", {"quick": 1, "full": 3})
@@ -77,7 +77,7 @@ def test_it_learns_the_groups(graph, notebook):
 
 
 def test_heads_are_concatenated():
-    net = GraphNet(Mean, 8, 2, Recipe(3, 5, 0.0, "elu", 0.1, 0.0, 1))
+    net = GraphNet(Mean, 8, 2, Recipe(3, 5, 0.0, 0.0, "elu", 0.1, 0.0, 1))
     assert len(net.heads) == 5
     assert net.last.own.in_features == 15
 
@@ -170,9 +170,28 @@ def test_unknown_recipe_and_profile(graph, notebook):
         train_layer(Mean, graph, "mean", "attention", EXPERIMENT, profile="fast")
 
 
-def test_test_accuracy_is_that_of_the_first_best_validation():
+def test_test_accuracy_is_that_of_the_last_epoch():
     curve = {"loss": [0.0] * 4, "training": [1.0] * 4, "validation": [0.5, 0.8, 0.8, 0.7], "test": [0.1, 0.2, 0.3, 0.4]}
-    assert graph_training.Training("mean", "convolution", "Cora", [curve]).test_accuracies() == [0.2]
+    assert graph_training.Training("mean", "convolution", "Cora", [curve]).test_accuracies() == [0.4]
+
+
+def test_edges_are_dropped_in_training_only():
+    seen = []
+
+    class Counting(Mean):
+        def forward(self, x, edge_index):
+            seen.append(edge_index.shape[1])
+            return super().forward(x, edge_index)
+
+    net = GraphNet(Counting, 8, 2, Recipe(3, 4, 0.0, 0.5, "elu", 0.1, 0.0, 1))
+    edges = torch.randint(30, (2, 2_000), generator=torch.Generator().manual_seed(0))
+    net.train()(torch.ones(30, 8), edges)
+    # Half of two thousand, within five standard deviations; each head and layer has its own.
+    assert all(abs(count - 1_000) < 112 for count in seen)
+    assert len(set(seen)) > 1
+    seen.clear()
+    net.eval()(torch.ones(30, 8), edges)
+    assert seen == [2_000] * 5
 
 
 def test_figure_and_table(graph, notebook):
