@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -162,7 +164,7 @@ class BytePairTokenizer:
 
 @dataclass(frozen=True, repr=False)
 class TokenizerComparison:
-    """Characters beside byte pairs; as the last line of a cell it shows the sentence in pieces.
+    """Characters beside byte pairs; as the last line of a cell it shows the sentence in pieces, and the plot.
 
     Attributes:
         table: a row per tokenizer, and the columns "vocabulary" (its size), "characters per token" (mean over a part
@@ -183,7 +185,20 @@ class TokenizerComparison:
             f'</span></th><td style="text-align:left;line-height:2.1">{_coloured(row)}</td></tr>'
             for name, row in self.pieces.items()
         ]
-        return f'<table style="max-width:60em"><tbody>{"".join(rows)}</tbody></table>'
+        return f'<table style="max-width:60em"><tbody>{"".join(rows)}</tbody></table>{self._plot_html()}'
+
+    def _plot_html(self) -> str:
+        figure, buffer = self.plot(), io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=100)
+        # Shown here, so the notebook need not show it once more at the end of the cell.
+        plt.close(figure)
+        points = [
+            f"{name}: vocabulary {row['vocabulary']:,.0f}, {row['characters per token']:.2f} characters per token"
+            for name, row in self.table.iterrows()
+        ]
+        code = base64.b64encode(buffer.getvalue()).decode()
+        words = html.escape("; ".join(points))
+        return f'<img alt="{words}" style="max-width:100%;height:auto" src="data:image/png;base64,{code}">'
 
     def plot(self) -> Figure:
         """Vocabulary size against the mean number of characters that a token stands for."""

@@ -25,7 +25,7 @@ from dl1.student_calls import evaluating, in_one_line
 
 _HELD_OUT = 0.2
 _BATCH = 16
-_POINTS = 10
+_POINTS = 8
 _FEW_STEPS, _FEW_POSITIONS, _FEW_CHARACTERS = 2, 32, 20
 _OLD, _NEW = "old text", "new text"
 
@@ -90,11 +90,11 @@ def fine_tune(
     generate: Generate | None = None,
     *,
     text: str | None = None,
-    steps: int = 100,
+    steps: int = 80,
     learning_rate: float = 1e-3,
     prompt: str = "HEAR YE! ",
     characters: int = 250,
-    positions: int = 256,
+    positions: int = 128,
     seed: int = 0,
 ) -> FineTuned:
     """Train a copy of a model on a second text, and measure the loss on held-out parts of both texts meanwhile.

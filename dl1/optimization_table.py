@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from dl1 import runs
 from dl1.errors import CourseError
-from dl1.gpt_training import choose_device, choose_dtype, make_optimizer
+from dl1.gpt_training import choose_device, choose_dtype, device_name, make_optimizer
 from dl1.unfinished import explained
 
 EXPERIMENT = "2b_gpt_training"
@@ -189,7 +189,7 @@ def _prepare_rows(
         row = _with_model(_Row(BASELINE, device, batch_size), make_model(use_flash_attn=False))
         row.warm_up()
     bar.update()
-    about = f"{sum(weight.numel() for weight in row.model.parameters()):,} parameters, {_machine(device)}"
+    about = f"{sum(weight.numel() for weight in row.model.parameters()):,} parameters, {device_name(device)}"
     # Of an earlier measurement, whose compiled code would be taken again.
     torch.compiler.reset()
     rows, dtype = [row], choose_dtype(device)
@@ -293,13 +293,6 @@ def _peak_memory(row: _Row) -> float | None:
 def _wait(device: str) -> None:
     if device != "cpu":
         getattr(torch, device).synchronize()
-
-
-def _machine(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    threads = torch.get_num_threads()
-    return f"CPU with {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device.upper()
 
 
 def _in_few_words(error: Exception) -> str:

@@ -146,6 +146,8 @@ def test_comparison_counts_tokens_and_characters(tales):
     shown = comparison._repr_html_()
     assert shown.count('<span style="background') == sum(map(len, comparison.pieces.values()))
     assert "<forgot" not in shown
+    assert re.search(r'<img alt="characters: vocabulary \d+, 1\.00 characters per token; [^"]+" .+base64,iVBOR', shown)
+    assert not plt.get_fignums()
     assert re.search(r">␣the</span>", shown)
     assert f"({len(sentence)} tokens): O|n|c|e| |t" in repr(comparison)
 

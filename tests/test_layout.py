@@ -17,7 +17,7 @@ from proctor import notebook_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 # Texts to train on, which come with the students' package.
-TEXTS = {"dl1": {"tales.txt"}}
+TEXTS = {"dl1": {"second_corpus.txt", "tales.txt"}}
 NOTEBOOKS = sorted((ROOT / "source").rglob("*.ipynb"))
 
 
