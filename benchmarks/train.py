@@ -1,6 +1,6 @@
 """Training speed of the language model: the kit's loop against two that others would write.
 
-    python benchmarks/train.py                              its own model, sizes of the profile; about five minutes
+    python benchmarks/train.py                              its own model, sizes of the profile; two minutes
     python benchmarks/train.py --module gpt.py              the student's model, as 2a exports it
     python benchmarks/train.py --profile full --device cuda
 

@@ -59,7 +59,27 @@ def before():
 
 
 @pytest.fixture(scope="module")
-def finished(before, run, home):
+def killed(before, run, home):
+    """A demo that was killed in the middle of the students' submissions."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", "--run-folder", run],
+        cwd=ROOT,
+        env=os.environ | {"HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "fetch_assignment" in line:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    wait_until_unlocked(run)
+
+
+@pytest.fixture(scope="module")
+def finished(before, killed, run, home):
+    """The whole demo, in the folder of a killed one: it takes minutes, so this is the only one."""
     return demo(run, home)
 
 
@@ -126,20 +146,8 @@ def test_nothing_outside_its_folder_changes(finished, before, home):
 
 
 @pytest.mark.slow
-def test_runs_again_after_a_killed_run(finished, run, home):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "demo", "--run-folder", run], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if "fetch_assignment" in line:
-            break
-    # In the middle of the students' submissions.
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
-    wait_until_unlocked(run)
-    again = demo(run, home)
-    assert again.returncode == 0, again.stdout + again.stderr
+def test_runs_again_after_a_killed_run(finished, run):
+    assert finished.returncode == 0, finished.stdout + finished.stderr
     assert len(list((run / "exchange" / "dl1" / "inbound").iterdir())) == len(students.STUDENTS)
 
 
