@@ -49,6 +49,7 @@ from dl1.gpt_training import (
     choose_device,
     choose_dtype,
     device_name,
+    fused_attention_pays,
 )
 
 VOCABULARY, LENGTH = 80, 520_000
@@ -252,7 +253,7 @@ def main() -> None:
 
     # The speed doesn't depend on what is written; the numbers of a text are as good as any.
     tokens = torch.randint(VOCABULARY, (LENGTH,), generator=torch.Generator().manual_seed(0))
-    kit = Trainer(model(True), tokens, profile, steps=10**6, device=device)
+    kit = Trainer(model(fused_attention_pays(device)), tokens, profile, steps=10**6, device=device)
     narrow = choose_dtype(device)
     with tempfile.TemporaryDirectory() as folder:
         steps = {

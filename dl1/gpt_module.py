@@ -13,7 +13,7 @@ import torch.nn as nn
 
 from dl1.char_tokenizer import CharTokenizer
 from dl1.errors import CourseError
-from dl1.gpt_training import Profile
+from dl1.gpt_training import Profile, choose_device, fused_attention_pays
 from dl1.unfinished import explained
 
 _EXPORT = "run 2a to its end, its last cell exports the model"
@@ -43,14 +43,22 @@ def load_module(path: Path | str) -> ModuleType:
     return module
 
 
-def build_gpt(module: ModuleType, vocab_size: int, profile: Profile, seed: int = 0, **changes: Any) -> nn.Module:
-    """A new model of the student's own classes, with fused attention if that part is finished and right.
+def build_gpt(
+    module: ModuleType,
+    vocab_size: int,
+    profile: Profile,
+    seed: int = 0,
+    device: str | None = None,
+    **changes: Any,
+) -> nn.Module:
+    """A new model of the student's own classes, with fused attention where that pays, and is finished and right.
 
     Args:
         module: has GPT and GPTConfig, such as the module that 2a exports.
         vocab_size: of the tokenizer.
         profile: for preset, block size and dropout.
         seed: of the first weights; the generator of the caller stays as it is.
+        device: that it will be trained on; a GPU, if there is one and this is left out.
         changes: other fields of GPTConfig, or ``preset``.
 
     Raises:
@@ -62,7 +70,9 @@ def build_gpt(module: ModuleType, vocab_size: int, profile: Profile, seed: int =
     preset = changes.pop("preset", profile.preset)
     rates = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), profile.dropout)
     sizes = {"vocab_size": vocab_size, "block_size": profile.block_size, **rates, **changes}
-    if "use_flash_attn" not in sizes:
+    if "use_flash_attn" not in sizes and not fused_attention_pays(choose_device(device)):
+        sizes["use_flash_attn"] = False
+    elif "use_flash_attn" not in sizes:
         problem = fused_attention_problem(module)
         if problem:
             print(f"{problem}: attention is computed step by step, which is slower")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from dl1 import runs
 from dl1.char_tokenizer import CharTokenizer
 from dl1.corpus import Corpus
 from dl1.errors import CourseError
+from dl1.gpt_kept_run import LARGEST, larger_run
 from dl1.gpt_module import check_model, model_config
 from dl1.gpt_runs import RECORD, Run, curve_writer, load_run, save_run
 from dl1.gpt_training import PROFILES, Profile, Trainer, choose_device, device_name
@@ -117,6 +119,10 @@ def train_gpt(
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         if runs.is_rerun():
             return _few_steps(model, training, validation, chosen, folder, facts)
+        asked = profile or changes or os.environ.get(runs.PROFILE_VARIABLE)
+        kept = None if asked or name == LARGEST else larger_run(model, validation, folder, corpus)
+        if kept is not None:
+            return kept
         trainer = Trainer(model, training, chosen, seed=seed, device=device)
         return _Session(trainer, validation, folder, facts).run()
 

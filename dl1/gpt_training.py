@@ -90,6 +90,15 @@ def choose_dtype(device: str) -> torch.dtype:
     return getattr(torch, fastest_precision(device))
 
 
+def fused_attention_pays(device: str) -> bool:
+    """Whether a step is faster with fused attention than step by step.
+
+    Not on a CPU, in the models of this course: measured with gpt-micro in bfloat16 at 64 to 512 tokens, a step takes 9
+    to 30 % less time without. The backward pass of PyTorch's kernel is what is slow.
+    """
+    return device != "cpu"
+
+
 def device_name(device: str) -> str:
     """For people: the GPU's name, or the CPU's kind and the number of threads."""
     if device == "cuda":

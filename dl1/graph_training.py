@@ -51,8 +51,8 @@ class Recipe:
     epochs: int
 
 
-# Sizes and rates as in the papers: Kipf and Welling (2017), Veličković et al. (2018). The second drops attention weights
-# inside of the layer, which a student's layer knows nothing of: edges are dropped before they get there.
+# Sizes and rates as in the papers: Kipf and Welling (2017), Veličković et al. (2018). The second drops attention
+# weights inside of the layer, which a student's layer knows nothing of: edges are dropped before they get there.
 RECIPES = {
     "convolution": Recipe(16, 1, 0.5, 0.0, "relu", 0.01, 5e-4, 200),
     "attention": Recipe(8, 8, 0.6, 0.5, "elu", 0.005, 5e-4, 200),

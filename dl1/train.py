@@ -76,7 +76,7 @@ def _train(options: argparse.Namespace) -> Run:
     profile = chosen_profile(corpus, options.profile)
     tokenizer = CharTokenizer.from_text(corpus.text)
     preset = {"preset": options.preset} if options.preset else {}
-    model = build_gpt(module, tokenizer.vocab_size, profile, options.seed, **preset)
+    model = build_gpt(module, tokenizer.vocab_size, profile, options.seed, options.device, **preset)
     folder = options.out.expanduser().resolve() if options.out else None
     return train_gpt(
         model,

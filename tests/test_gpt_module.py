@@ -86,6 +86,20 @@ def module(tmp_path, monkeypatch):
     sys.modules.pop("gpt", None)
 
 
+@pytest.fixture(autouse=True)
+def fused_attention_pays(monkeypatch):
+    """As on a GPU."""
+    monkeypatch.setattr("dl1.gpt_module.fused_attention_pays", lambda device: True)
+
+
+def test_on_a_cpu_attention_goes_step_by_step_without_a_word(module, capsys, monkeypatch):
+    monkeypatch.undo()
+    model = build_gpt(module((FUSED, "raise NotImplementedError")), 9, PROFILES["quick"], device="cpu")
+    assert model.config.use_flash_attn is False
+    assert build_gpt(module(), 9, PROFILES["quick"], use_flash_attn=True).config.use_flash_attn is True
+    assert capsys.readouterr().out == ""
+
+
 def test_a_model_of_the_profile(module, capsys):
     before = torch.get_rng_state()
     model = build_gpt(module(), 62, PROFILES["quick"])

@@ -314,3 +314,30 @@ def test_under_nbgrader_a_damaged_run_is_an_error(monkeypatch):
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     with pytest.raises(CourseError, match=r"run\.json holds no run of a language model"):
         train_gpt(model(), CORPUS, TOKENIZER)
+
+
+def full_run_from_elsewhere() -> None:
+    """What a cluster has trained, with another size of the model."""
+    train_gpt(model(n_embd=24), CORPUS, TOKENIZER)
+    record = json.loads((FOLDER / RECORD).read_text())
+    (FOLDER / RECORD).write_text(json.dumps(record | {"profile": "full", "key": "another"}))
+
+
+def test_a_full_run_is_not_replaced_by_a_quick_one_unasked(steps_done, capsys):
+    full_run_from_elsewhere()
+    steps_done.clear()
+    run = train_gpt(model(), CORPUS, TOKENIZER)
+    assert steps_done == []
+    assert run.profile == "full"
+    assert run.model.config.n_embd == 24
+    assert "set DL1_PROFILE to quick" in capsys.readouterr().out
+
+
+def test_a_full_run_gives_way_where_it_is_asked_for_or_no_longer_true(steps_done, monkeypatch):
+    full_run_from_elsewhere()
+    steps_done.clear()
+    assert train_gpt(model(), CORPUS, TOKENIZER, profile="quick").profile == "quick"
+    assert steps_done
+    full_run_from_elsewhere()
+    other = Corpus("Grimm", CORPUS.text.replace("cat", "tac"))
+    assert train_gpt(model(), other, TOKENIZER).profile == "quick"
