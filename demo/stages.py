@@ -95,7 +95,8 @@ class _Demo:
             students.fill_in(self.homes[name] / ASSIGNMENT / notebook, answers)
         students.hand_in_run(self.homes[students.REFERENCE] / ASSIGNMENT)
         print(f"            {students.REFERENCE}: the reference answers, something in every essay, a trained model")
-        print(f"            {students.MISTAKES}: no model, and the same answers with {_listed(entry.name for entry in self.mistakes)}")
+        mistakes = _listed(entry.name for entry in self.mistakes)
+        print(f"            {students.MISTAKES}: no model, and the same answers with {mistakes}")
         print(f"            {students.UNTOUCHED}: nothing")
 
     def _check_feedback_arrived(self) -> None:
