@@ -110,7 +110,8 @@ class CellRun:
     def result(self) -> dict[str, Any]:
         """The verdict as plain JSON; passed only if every statement ran and a check held in each part."""
         outcome = self.failure or self._omission() or {"kind": "", "name": "", "hidden": False, "message": ""}
-        printed = [f"{part} output:\n{self.printed[part].text}" for part in (PUBLIC, HIDDEN) if self.printed[part].text]
+        heads = {PUBLIC: "public output:\n", HIDDEN: verdict.HIDDEN_OUTPUT}
+        printed = [head + self.printed[part].text for part, head in heads.items() if self.printed[part].text]
         staff_text = "\n".join([*printed, outcome.get("traceback", "")])
         return {
             "grade_id": self.grade_id,

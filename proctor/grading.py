@@ -19,7 +19,7 @@ from proctor.sandbox import Mount, Sandbox
 from proctor.sanitise import safe_markdown, safe_outputs
 from proctor.secret import Secret
 from proctor.session import Cell, CellOutcome, StudentSession
-from proctor.verdict import Record, Verdict
+from proctor.verdict import HIDDEN_OUTPUT, Record, Verdict
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
@@ -164,7 +164,9 @@ def write_results(
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
     """Outputs of a test cell: an error for everything that did not pass, and never a value."""
     if verdict.passed:
-        text = verdict.student_text
+        # What hidden tests print is meant for staff; `proctor.feedback` shows students the text of the verdict alone.
+        _, mark, hidden = verdict.staff_text.partition(HIDDEN_OUTPUT)
+        text = verdict.student_text + (f"\n--- for staff ---\n{hidden}" if mark else "")
         return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
     lines = [verdict.student_text, *(f"[staff] {note}" for note in verdict.notes)]
     if verdict.staff_text:

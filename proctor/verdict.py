@@ -44,6 +44,8 @@ KINDS = (
     *(*CHECK_KINDS, NOT_FINISHED, TIME_OUT, FAILED, NO_VERDICT),
     *(f"{OTHER_EXCEPTION}: {name}" for name in EXCEPTION_NAMES),
 )
+# Before what the hidden part of a test cell printed, in a verdict's text for staff.
+HIDDEN_OUTPUT = "hidden output:\n"
 _OUR_FAULT = "There is no verdict on this question: the grading stopped here. The course staff has been told."
 
 
