@@ -134,13 +134,13 @@ def fine_tune(
     cut = round(len(new) * (1 - _HELD_OUT))
     old_held_out = tokenizer.encode(corpus.split()[1])
     tuned = copy.deepcopy(model)
-    device = next(model.parameters()).device
-    own = [device] if device.type == "cuda" else []
+    place = next(model.parameters()).device
+    own = [place] if place.type == "cuda" else []
     with torch.random.fork_rng(devices=own):
-        held_out = [_Measured(tokens.to(device), model.block_size, positions) for tokens in (old_held_out, new[cut:])]
+        held_out = [_Measured(tokens.to(place), model.block_size, positions) for tokens in (old_held_out, new[cut:])]
         before, problem = _sample(model, tokenizer, generate, prompt, characters, seed)
         profile = replace(PROFILES["quick"], batch_size=_BATCH, learning_rate=learning_rate, cosine=False)
-        trainer = Trainer(tuned, new[:cut], profile, steps=steps, seed=seed, device=device.type)
+        trainer = Trainer(tuned, new[:cut], profile, steps=steps, seed=seed, device=place.type)
         done, losses = _train(trainer, held_out)
         after, _ = _sample(tuned, tokenizer, generate if before else None, prompt, characters, seed)
     samples = {"before": before, "after": after} if before and after else {}

@@ -1,7 +1,14 @@
 """What all tests share: the closing list of what was skipped, so that a green run also says what it did not look at."""
 
+import signal
+import sys
+
 import pytest
 import torch
+
+# A shell starts what runs in the background with interruptions ignored, and what is started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -21,3 +28,11 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left():
+    """Some tests count the open figures, and others leave theirs."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
