@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from typing import Any
 
 import ipywidgets
 import torch
 from matplotlib.figure import Figure
 
-from dl1.convolution_drawing import DPI, HEIGHT, WIDTH, draw, draw_step, make_figure
+from dl1.convolution_drawing import DPI, draw, draw_step, make_figure
 from dl1.convolution_terms import (
     EXAMPLE_IMAGE,
     EXAMPLE_KERNEL,
@@ -24,10 +21,11 @@ from dl1.convolution_terms import (
     terms_at,
     weights_of,
 )
+from dl1.pictured_steps import PicturedSteps
 from dl1.runs import is_rerun
 
 
-class KernelStepper:
+class KernelStepper(PicturedSteps):
     """Moves the kernel over the image: as the last line of a cell it shows the figure with its controls.
 
     The output also holds the figure as an image, for prints and exports. Where nbgrader runs the notebook, the
@@ -52,7 +50,6 @@ class KernelStepper:
         self.step, self.mode = 1, "valid"
         # One figure for all steps, because making its axes takes longer than drawing into them.
         self._figure = make_figure(self._image, self._kernel)
-        self._png = b""
         self._redraw()
         self.controls = None if is_rerun() else self._make_controls()
 
@@ -104,9 +101,6 @@ class KernelStepper:
         row = ipywidgets.HBox([self.mode_choice, self.slider, self.previous, self.next, play], layout=wrapped)
         return ipywidgets.VBox([row, self.picture])
 
-    def _go(self, steps: int) -> None:
-        self.slider.value = min(max(self.slider.value + steps, self.slider.min), self.slider.max)
-
     def _changed(self, _: Any) -> None:
         self.step, self.mode = self.slider.value, self.mode_choice.value
         self._redraw()
@@ -114,21 +108,4 @@ class KernelStepper:
 
     def _redraw(self) -> None:
         draw(self._figure, self._image, self._kernel, *self.place, self.mode)
-        buffer = io.BytesIO()
-        # A little larger than the densest compression, and ready sooner.
-        self._figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 2})
-        self._png = buffer.getvalue()
-
-    def _img(self) -> str:
-        # ipywidgets.Image has no alternative text; with its proportions given, the page doesn't jump at each step.
-        size = f'width="{round(WIDTH * DPI)}" height="{round(HEIGHT * DPI)}" style="max-width:100%;height:auto"'
-        return f'<img {size} alt="{html.escape(self.alt_text())}" src="data:image/png;base64,{self._encoded()}">'
-
-    def _encoded(self) -> str:
-        return base64.b64encode(self._png).decode("ascii")
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The widget where a front end can show it, else the image: what displays the output chooses."""
-        shown = {} if self.controls is None else self.controls._repr_mimebundle_()
-        words = self.alt_text()
-        return {**shown, "image/png": self._encoded(), "text/plain": words}, {"image/png": {"alt": words}}
+        self._keep_picture(DPI)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +10,8 @@ import torch
 
 from dl1.errors import CourseError
 from dl1.graph_drawing import layout
-from dl1.message_drawing import DPI, HEIGHT, WIDTH, Steps, draw_step, make_figure, mean_line, vector
+from dl1.message_drawing import DPI, Steps, draw_step, make_figure, mean_line, vector
+from dl1.pictured_steps import PicturedSteps
 from dl1.runs import is_rerun
 
 _MOST_NODES, _MOST_FEATURES = 8, 3
@@ -86,7 +84,7 @@ def adjacency_of(answer: Any) -> torch.Tensor:
     return torch.tensor(answer).long()
 
 
-class MessageSteps:
+class MessageSteps(PicturedSteps):
     """Goes from node to node: as the last line of a cell it shows the figure with its controls.
 
     The output also holds the figure as an image, for prints and exports. Where nbgrader runs the notebook, the
@@ -119,7 +117,6 @@ class MessageSteps:
         self._found, self._problem = (None, "") if convolution is None else _messages_of(convolution, x, edges)
         self.node = 0
         self._figure = make_figure()
-        self._png = b""
         self._redraw()
         self.controls = None if is_rerun() else self._make_controls()
 
@@ -161,9 +158,6 @@ class MessageSteps:
         row = ipywidgets.HBox([self.slider, self.previous, self.next, play], layout=wrapped)
         return ipywidgets.VBox([row, self.picture])
 
-    def _go(self, steps: int) -> None:
-        self.slider.value = min(max(self.slider.value + steps, self.slider.min), self.slider.max)
-
     def _changed(self, _: Any) -> None:
         self.node = self.slider.value
         self._redraw()
@@ -171,24 +165,7 @@ class MessageSteps:
 
     def _redraw(self) -> None:
         draw_step(self._figure, self._steps, self.node, *self.verdict())
-        buffer = io.BytesIO()
-        # A little larger than the densest compression, and ready sooner.
-        self._figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 2})
-        self._png = buffer.getvalue()
-
-    def _img(self) -> str:
-        # ipywidgets.Image has no alternative text; with its proportions given, the page doesn't jump at each step.
-        size = f'width="{round(WIDTH * DPI)}" height="{round(HEIGHT * DPI)}" style="max-width:100%;height:auto"'
-        return f'<img {size} alt="{html.escape(self.alt_text())}" src="data:image/png;base64,{self._encoded()}">'
-
-    def _encoded(self) -> str:
-        return base64.b64encode(self._png).decode("ascii")
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The widget where a front end can show it, else the image: what displays the output chooses."""
-        shown = {} if self.controls is None else self.controls._repr_mimebundle_()
-        words = self.alt_text()
-        return {**shown, "image/png": self._encoded(), "text/plain": words}, {"image/png": {"alt": words}}
+        self._keep_picture(DPI)
 
 
 @torch.no_grad()
