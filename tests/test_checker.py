@@ -16,7 +16,7 @@ from proctor.checker import CellRun, count_checks
 from proctor.checker_process import Checker, checker_sandbox
 from proctor.checking import GradedCell, Times, run_checks
 from proctor.limits import Limits
-from proctor.sandbox import availability
+from proctor.sandbox import Mount, availability
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "source" / "assignment2" / "2a_gpt_components.ipynb"
@@ -456,3 +456,11 @@ def test_all_test_cells_of_2a_through_a_real_checker(tmp_path, monkeypatch):
     verdicts = run_checks(cells, answering(submission({wrong.cell: text})), b"key", lambda: Checker(sandbox))
     assert {name for name, one in verdicts.items() if not one.passed} == set(wrong.loses)
     assert {verdicts[name].kind for name in wrong.loses} == {"wrong value"}
+
+
+def test_the_checker_sees_the_courses_data_and_knows_where_it_is(tmp_path):
+    (tmp_path / "book.txt").write_text("once")
+    sandbox = checker_sandbox("none", Limits(), [Mount(tmp_path, "/opt/data")], {"DL1_DATA": "/opt/data"})
+    assert f"/opt/data  from {tmp_path}, read-only" in sandbox.mount_list()
+    assert sandbox.environment == {"DL1_DATA": "/opt/data"}
+    assert not any("/opt/data" in line for line in checker_sandbox("none", Limits()).mount_list())
