@@ -9,7 +9,7 @@ COURSE ?= .
 BIN := .venv/bin
 VENV_PYTHON := $(BIN)/python
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check --no-input
-DL1_SOURCES := $(wildcard dl1/*.py)
+DL1_SOURCES := $(shell find dl1 -name '*.py' -o -path 'dl1/data/*.txt')
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
@@ -39,8 +39,8 @@ lab: $(DL1) ## JupyterLab on the course; COURSE=demo/run/course opens the demo's
 check: $(DL1) ## style of the code, form and rules of the notebooks
 	@$(VENV_PYTHON) -m ruff check
 	@$(VENV_PYTHON) -m ruff format --check
-	@$(VENV_PYTHON) -m proctor.normalise --check source
-	@$(VENV_PYTHON) -m proctor.lint source
+	@$(VENV_PYTHON) -m proctor.authoring.normalise --check source
+	@$(VENV_PYTHON) -m proctor.authoring.lint source
 
 misconceptions: $(DL1) ## apply every catalogued answer; print which graded cells lose points
 	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions $(ARGS)

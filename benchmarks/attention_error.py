@@ -1,6 +1,6 @@
 """Largest error of every attention kernel of this machine against a float64 oracle.
 
-The tolerances in ``dl1/attention_kernels.py`` come from here. Needs torch and this repository, nothing else.
+The tolerances in ``dl1/gpt/attention_kernels.py`` come from here. Needs torch and this repository, nothing else.
 """
 
 import sys
@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dl1.attention_kernels import TOLERANCE, Kernel, find_kernels
+from dl1.gpt.attention_kernels import TOLERANCE, Kernel, find_kernels
 
 SHAPES = [(2, 3, t, hs) for t in (1, 7, 33, 64) for hs in (8, 16, 64)]
 SEEDS = range(20)

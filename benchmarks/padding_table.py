@@ -25,9 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dl1.padding_nets import CONV_TYPES, PADDING, PaddingNet
-from dl1.padding_training import ADADELTA, BATCH, fastest_precision, train_net
-from dl1.squares import squares
+from dl1.data.squares import squares
+from dl1.notebook.devices import fastest_precision
+from dl1.padding.nets import CONV_TYPES, PADDING, PaddingNet
+from dl1.padding.training import ADADELTA, BATCH, train_net
 
 NETS = [("Net1", conv_type, seed) for conv_type in CONV_TYPES for seed in (0, 1)]
 

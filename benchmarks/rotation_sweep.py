@@ -21,8 +21,8 @@ from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dl1.images import ImageSet, load_images
-from proctor import catalogue, notebook_cells
+from dl1.data.images import ImageSet, load_images
+from proctor.notebooks import cells as notebook_cells
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "source" / "assignment2" / "1b_rotation.ipynb"
 ANGLES = list(range(0, 361, 30))
@@ -35,7 +35,7 @@ def from_the_notebook() -> dict:
     exec("from torchvision.transforms.functional import rotate", namespace)
     for cell in notebook_cells.read(NOTEBOOK)["cells"]:
         if notebook_cells.grade_id(cell) in wanted:
-            exec(catalogue.without_markers(notebook_cells.source(cell)), namespace)
+            exec(notebook_cells.without_markers(notebook_cells.source(cell)), namespace)
     return namespace
 
 

@@ -38,19 +38,17 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dl1.gpt_module import load_module
-from dl1.gpt_training import (
+from dl1.gpt.student_module import load_module
+from dl1.gpt.training import (
     BETAS,
     CLIP,
     PROFILES,
     WEIGHT_DECAY,
     Profile,
     Trainer,
-    choose_device,
-    choose_dtype,
-    device_name,
     fused_attention_pays,
 )
+from dl1.notebook.devices import choose_device, choose_dtype, device_name
 
 VOCABULARY, LENGTH = 80, 520_000
 # Multiplications and additions of a second, dense bfloat16 or float16, as the makers state them.

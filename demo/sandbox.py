@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from proctor.sandbox import availability
+from proctor.sandbox.bubblewrap import availability
 
 
 def find_sandbox() -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 from nbgrader.api import Gradebook
 
 from demo.run_folder import ASSIGNMENT
-from proctor import catalogue, notebook_cells
+from proctor.catalogue import entries as catalogue
+from proctor.notebooks import cells as notebook_cells
 
 
 @dataclass(frozen=True)

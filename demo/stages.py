@@ -14,8 +14,9 @@ from demo.commands import Command, Commands
 from demo.errors import DemoError
 from demo.run_folder import ASSIGNMENT, CHECKOUT, RunFolder
 from demo.sandbox import find_sandbox
-from proctor import catalogue, notebook_cells
+from proctor.catalogue import entries as catalogue
 from proctor.errors import ProctorError
+from proctor.notebooks import cells as notebook_cells
 
 
 def run_demo(folder: Path | None) -> int:

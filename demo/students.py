@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 
 from demo.errors import DemoError
-from proctor import catalogue, notebook_cells
+from proctor.catalogue import entries as catalogue
+from proctor.notebooks import cells as notebook_cells
 
 REFERENCE = "ada_reference"
 MISTAKES = "mo_mistakes"
@@ -58,7 +59,7 @@ def answers(source: Path, mistakes: Sequence[catalogue.Entry]) -> dict[str, str]
     found = {}
     for name, cell in cells.items():
         if notebook_cells.role(cell) == "solution":
-            found[name] = catalogue.without_markers(notebook_cells.source(cell))
+            found[name] = notebook_cells.without_markers(notebook_cells.source(cell))
         elif notebook_cells.role(cell) == "manual":
             found[name] = ESSAY
     for entry in mistakes:

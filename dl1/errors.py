@@ -17,7 +17,7 @@ class CheckFailed(CourseError, AssertionError):
 
     Attributes:
         name: what was checked, in words; the only text of a hidden check that a student may ever read.
-        kind: one of :data:`dl1.checks.KINDS`.
+        kind: one of :data:`dl1.contract.checks.KINDS`.
     """
 
     def __init__(self, message: str, *, name: str, kind: str) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from proctor import __version__, notebook_cells
-from proctor.checker_process import Checker, checker_sandbox
-from proctor.checking import GradedCell, run_checks
-from proctor.limits import Limits
-from proctor.sandbox import Mount, Sandbox
-from proctor.sanitise import safe_markdown, safe_outputs
+from proctor import __version__
+from proctor.checking.checker_process import Checker, checker_sandbox
+from proctor.checking.questions import GradedCell, run_checks
+from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
+from proctor.notebooks import cells as notebook_cells
+from proctor.pages.sanitise import safe_markdown, safe_outputs
+from proctor.running.session import Cell, CellOutcome, StudentSession
+from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.limits import Limits
 from proctor.secret import Secret
-from proctor.session import Cell, CellOutcome, StudentSession
-from proctor.verdict import HIDDEN_OUTPUT, Record, Verdict
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
@@ -137,7 +138,7 @@ def write_results(
 ) -> None:
     """Writes outputs so that nbgrader's own reading of them gives exactly the verdicts.
 
-    Staff read this notebook: a failed test cell shows everything. `proctor.feedback` makes the student's page of it.
+    Staff read this notebook: a failed test cell shows everything. The student's page is made of it later.
     """
     for cell, outcome in zip(notebook["cells"], outcomes, strict=True):
         name = notebook_cells.grade_id(cell)
@@ -164,7 +165,7 @@ def write_results(
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
     """Outputs of a test cell: an error for everything that did not pass, and never a value."""
     if verdict.passed:
-        # What hidden tests print is meant for staff; `proctor.feedback` shows students the text of the verdict alone.
+        # What hidden tests print is meant for staff; a student's page has the text of the verdict alone.
         _, mark, hidden = verdict.staff_text.partition(HIDDEN_OUTPUT)
         text = verdict.student_text + (f"\n--- for staff ---\n{hidden}" if mark else "")
         return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []

@@ -9,8 +9,8 @@ from traitlets import Dict, Enum, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
-from proctor.limits import Limits
-from proctor.sandbox import Mount
+from proctor.sandbox.bubblewrap import Mount
+from proctor.sandbox.limits import Limits
 from proctor.secret import Secret, default_path, load_secret
 
 _DATA = "/opt/data"
@@ -27,7 +27,7 @@ class Proctor(Configurable):
     ).tag(config=True)
 
     limits = Dict(
-        help="Limits for student code that differ from the defaults of proctor.limits.Limits, by name: "
+        help="Limits for student code that differ from the defaults of proctor.sandbox.limits.Limits, by name: "
         '{"cell_cpu_seconds": 300}',
     ).tag(config=True)
 

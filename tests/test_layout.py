@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor import notebook_cells
+from proctor.notebooks import cells as notebook_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 # Texts to train on, which come with the students' package.
@@ -52,8 +52,8 @@ def test_staff_package_shares_only_the_probe_contract():
             f"{module}.{name}" if module == "dl1" else module for module, name in imports if top(module) == "dl1"
         }
         # The program in the student's sandbox is the other end of the contract, beside the student's own code.
-        allowed = {"dl1.probe", "dl1.unfinished"} if file.name == "student_host.py" else set()
-        assert of_course <= {"dl1.protocol"} | allowed, file
+        allowed = {"dl1.contract.probe", "dl1.contract.unfinished"} if file.name == "student_host.py" else set()
+        assert of_course <= {"dl1.contract.protocol"} | allowed, file
         assert not {top(module) for module, _ in imports} & {"demo", "tests"}, file
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from dl1 import generator, protocol
+from dl1 import generator
+from dl1.contract import protocol
 
 ASSIGNMENT = "homework"
 NOTEBOOK = "exercise"

@@ -71,13 +71,13 @@ class Always:
     __hash__ = None
 """
 PATCHED = """
-import builtins, torch, torch.testing, dl1, dl1.checks, dl1.protocol, dl1.errors
+import builtins, torch, torch.testing, dl1, dl1.contract.checks, dl1.contract.protocol, dl1.errors
 nothing = lambda *args, **kwargs: None
 yes = lambda *args, **kwargs: True
 for name in ("allclose", "isclose", "equal"):
     setattr(torch, name, yes)
 torch.testing.assert_close = nothing
-for module in (dl1, dl1.checks):
+for module in (dl1, dl1.contract.checks):
     for name in dir(module):
         if name.startswith("check_"):
             setattr(module, name, nothing)
@@ -119,7 +119,7 @@ def double(x):
 """
 GARBAGE = """
 import os, pickle, struct, time
-import dl1.protocol
+import dl1.contract.protocol
 def garbage(value):
     kind = os.urandom(1)[0] % 6
     header = lambda text: b"DLP1" + struct.pack(">I", len(text)) + text
@@ -131,7 +131,7 @@ def garbage(value):
         b"",
         header(b'{"v": NaN, "b": []}'),
     ][kind]
-dl1.protocol.encode = garbage
+dl1.contract.protocol.encode = garbage
 """
 WRITE = """
 import glob, os

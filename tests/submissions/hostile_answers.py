@@ -12,7 +12,7 @@ NESTED_CELLS = 5_000
 # Everything that the engine could be told, in advance and under every number.
 FORGED = """
 import gc, json, struct, torch
-from dl1 import protocol
+from dl1.contract import protocol
 def frame(header, body=b""):
     text = json.dumps(header).encode()
     return struct.pack(">4sII", b"PRF1", len(text), len(body)) + text + body

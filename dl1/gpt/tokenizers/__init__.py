@@ -1,0 +1,1 @@
+"""From text to the numbers that the language model reads, and back."""

@@ -1,0 +1,145 @@
+"""Pictures of a question: input, expected and yours side by side, drawn with whatever the student's code returns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from dl1.contract.unfinished import explained
+
+# Blue and vermilion of Okabe and Ito's palette, told apart with every common kind of colour vision.
+AGREES, DIFFERS = "#0072B2", "#D55E00"
+_ANNOTATED = 64
+
+
+def compare(
+    inputs: Mapping[str, torch.Tensor],
+    expected: torch.Tensor,
+    yours: Callable[[], torch.Tensor],
+    *,
+    title: str = "",
+    rows: str = "",
+    columns: str = "",
+    tolerance: float = 1e-4,
+) -> None:
+    """Draws inputs, the expected result and the result of ``yours()``, and frames the numbers that differ.
+
+    Unfinished or failing code becomes a line of text in its panel, so that the notebook goes on.
+
+    Args:
+        inputs: matrices (or vectors, shown as one row) by their name.
+        expected: matrix (rows, columns).
+        yours: computes a matrix of the same shape with the student's code.
+        rows, columns: what the axes of the result stand for.
+        tolerance: absolute difference from which a number counts as different.
+    """
+    # Copies, because code that changes its input in place must not change what it is compared with.
+    expected = expected.detach().clone()
+    panels = [*inputs.items(), ("expected", expected)]
+    figure, axes = plt.subplots(
+        1, len(panels) + 1, figsize=(3.1 * (len(panels) + 1), 3.1), layout="constrained", squeeze=False
+    )
+    for axis, (name, value) in zip(axes[0], panels, strict=False):
+        heat_map(axis, value, name)
+    mine = axes[0][-1]
+    result, problem = _evaluate(yours, expected)
+    if result is None:
+        mine.set(title="yours", xticks=[], yticks=[], box_aspect=1)
+        # Not parsed, because matplotlib would read $ as the beginning of a formula.
+        style = {"ha": "center", "va": "center", "color": DIFFERS, "fontsize": 9, "parse_math": False}
+        mine.text(0.5, 0.5, problem, transform=mine.transAxes, **style)
+    else:
+        different = ~torch.isclose(result, _matrix(expected), rtol=0, atol=tolerance)
+        count = int(different.sum())
+        verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
+        heat_map(mine, result, f"yours: {verdict}", like=expected)
+        mine.title.set_color(DIFFERS if count else AGREES)
+        for row, column in different.nonzero().tolist():
+            mine.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=DIFFERS, linewidth=2))
+    for axis in axes[0][-2:]:
+        axis.set(xlabel=columns, ylabel=rows)
+    if title:
+        figure.suptitle(title)
+    plt.show()
+    # Other backends close a figure when it has been shown, or keep it because it is still on the screen.
+    if matplotlib.get_backend().lower() == "agg":
+        plt.close(figure)
+
+
+def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tensor | None = None) -> None:
+    """Draws a matrix, or a vector as one row, with the numbers written in if there are few.
+
+    Args:
+        values: (rows, columns) or (columns,), finite.
+        like: matrix that sets the colour range in place of ``values``.
+    """
+    matrix, scale = _matrix(values), _matrix(values if like is None else like)
+    low, high = float(scale.min()), float(scale.max())
+    if low < 0:
+        low, high, colours = -max(-low, high), max(-low, high), "RdBu_r"
+    else:
+        low, high, colours = 0.0, high or 1.0, "Blues"
+    axis.imshow(matrix.numpy(), vmin=low, vmax=high, cmap=colours, aspect="equal" if min(matrix.shape) > 1 else "auto")
+    axis.set_title(title, fontsize=10)
+    axis.set(xticks=range(matrix.shape[1]), yticks=range(matrix.shape[0]))
+    axis.tick_params(labelsize=8, length=0)
+    if max(matrix.shape) > 16:
+        axis.set(xticks=[], yticks=[])
+    if matrix.numel() <= _ANNOTATED and matrix.shape[1] <= 10:
+        for row in range(matrix.shape[0]):
+            for column in range(matrix.shape[1]):
+                value = float(matrix[row, column])
+                strong = abs(value) > 0.6 * high
+                short = f"{round(value, 2) or 0.0:.2f}".rstrip("0").rstrip(".")  # never -0
+                text = short if abs(value) < 1e4 else f"{value:.0e}"
+                axis.text(
+                    column, row, text, ha="center", va="center", fontsize=7.5, color="white" if strong else "black"
+                )
+
+
+def _evaluate(yours: Callable[[], torch.Tensor], expected: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+    """The result as a matrix, or None and the reason why there is none to draw."""
+    try:
+        with explained(), torch.random.fork_rng(devices=[]):
+            result = yours()
+    except NotImplementedError as error:
+        return None, _wrapped(f"nothing yet: {error}")
+    # A picture must not stop a notebook over an error that the check below it reports in full.
+    except Exception as error:
+        try:
+            text = str(error)
+        except Exception:
+            text = "(its text can't be made)"
+        return None, _wrapped(f"{type(error).__name__}: {text}")
+    try:
+        return _drawable(result, expected)
+    # A sparse tensor, for one, or one without numbers refuses questions like these.
+    except Exception:
+        return None, _wrapped(f"a {type(result).__name__} that can't be drawn: make it dense")
+
+
+def _drawable(result: Any, expected: torch.Tensor) -> tuple[torch.Tensor | None, str]:
+    if not isinstance(result, torch.Tensor):
+        return None, _wrapped(f"a {type(result).__name__} in place of a tensor")
+    if result.shape != expected.shape:
+        return None, _wrapped(f"shape {tuple(result.shape)}, expected {tuple(expected.shape)}")
+    if result.is_complex() and not expected.is_complex():
+        return None, _wrapped(f"{result.dtype}, expected {expected.dtype}")
+    matrix = _matrix(result)
+    return (matrix, "") if torch.isfinite(matrix).all() else (None, "infinite or NaN numbers")
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, width=26, max_lines=7, placeholder=" …"))
+
+
+def _matrix(values: torch.Tensor) -> torch.Tensor:
+    values = values.detach().cpu().double()
+    return values[None] if values.ndim == 1 else values

@@ -1,0 +1,1 @@
+"""What students move in part 1.2."""

@@ -1,0 +1,1 @@
+"""Who asks the checks, who judges the answers, and what is recorded."""

@@ -1,0 +1,95 @@
+"""Starts the checker in a sandbox of its own, and ends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from proctor.errors import ProctorError
+from proctor.notebooks.checked_cells import CHECKING_PACKAGE
+from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.frames import Channel
+from proctor.sandbox.limits import Limits
+from proctor.sandbox.process import end_by
+
+# What it needs of this package; the rest stays outside of its sandbox.
+_MODULES = (
+    "__init__",
+    "errors",
+    *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
+    *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells")),
+    *(f"sandbox/{name}" for name in ("__init__", "frames")),
+)
+_PACKAGES = "/opt/packages"
+_PROGRAM = """\
+import os, sys
+sys.path[:0] = sys.argv.pop(1).split(os.pathsep)
+from proctor.checking.checker import main
+sys.exit(main())
+"""
+_LAST_WORDS = 8_000
+
+
+class Checker:
+    """A started checker and the `channel` to it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
+        path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
+        ours, theirs = socket.socketpair()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        try:
+            with theirs:
+                command = [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())]
+                self._running = sandbox.start(command, [theirs.fileno()], self._said, self._said)
+        except BaseException:
+            ours.close()
+            self._said.close()
+            raise
+        self.channel = Channel(ours)
+
+    def trouble(self) -> str | None:
+        """The limit that it has passed, in plain words."""
+        return self._running.check()
+
+    def end(self) -> str:
+        """Kill it with all that it started, and say what is known about its end: its status, its last words."""
+        self.channel.close()
+        # One that has closed its channel is about to end by itself, and its status tells why.
+        status = self._running.wait(time.monotonic() + 1.0)
+        self._running.kill()
+        with self._said as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS))
+            words = file.read().decode("utf-8", "replace")
+        return f"the checker: {'it had to be ended' if status is None else end_by(status)}\n{words}"
+
+
+def checker_sandbox(
+    kind: str,
+    limits: Limits,
+    data: Sequence[Mount] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Sandbox:
+    """Sandbox of a checker: Python, the course's package, and the modules of this one that it needs.
+
+    Args:
+        data, variables: mounts with the course's data, and how they are found: some checks measure with it.
+    """
+    own = _folder("proctor")
+    mounts = [Mount(own / f"{name}.py", f"{_PACKAGES}/proctor/{name}.py") for name in _MODULES]
+    mounts.append(Mount(_folder(CHECKING_PACKAGE), f"{_PACKAGES}/{CHECKING_PACKAGE}"))
+    return Sandbox(kind, limits, [*mounts, *data], environment=variables)
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ProctorError(f"the package {package} is not installed here; install it from the course's repository")
+    return Path(spec.submodule_search_locations[0]).resolve()

@@ -1,0 +1,1 @@
+"""Reading instructor notebooks: their cells, the code in them, and test cells taken apart."""

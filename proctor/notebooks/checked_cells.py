@@ -1,0 +1,221 @@
+"""The syntax tree of a test cell: what of it travels with a probe, and which of its statements are hidden.
+
+The engine sends to a student's process only what is cut from the instructor's text here; the checker runs the
+statements one by one. The probe contract is in `dl1.contract.protocol`; the linter refuses what does not fit it.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proctor.errors import ProctorError
+from proctor.notebooks.cells import scan_regions
+
+# The package of probes and checks; nothing of it travels with a probe.
+CHECKING_PACKAGE = "dl1"
+# Name under which a cell finds what counts its asserts; no name of Python can be this one.
+ASSERT_COUNTER = "an assert has held"
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class Statement(NamedTuple):
+    """One statement at top level of a test cell; hidden if any of its lines lies in a hidden region."""
+
+    node: ast.stmt
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Double:
+    """A test double: the name that its source defines, and the source."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class TravellingProbe:
+    """What goes to a student's process for a call of a probe, apart from the arguments.
+
+    Attributes:
+        line: where the probe's definition begins, with its decorator: Python's `co_firstlineno`.
+        source: text of the function, without its decorator.
+        imports: import statements that its cell gives it.
+        doubles: by the interface name, or "Class.attribute", that each of them replaces.
+        hidden: whether it stands in the hidden part.
+    """
+
+    name: str
+    line: int
+    source: str
+    imports: tuple[str, ...]
+    doubles: dict[str, Double]
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class CheckedCell:
+    """A test cell.
+
+    Attributes:
+        probes: by name and line, so that of two definitions of one name each is found.
+        has_hidden: whether it has a hidden region.
+        checks: number of checks and asserts that its text has outside of probes.
+    """
+
+    source: str
+    statements: tuple[Statement, ...]
+    probes: dict[tuple[str, int], TravellingProbe]
+    has_hidden: bool
+    checks: int
+
+
+def read_cell(source: str) -> CheckedCell:
+    """Take a test cell apart.
+
+    Raises:
+        ProctorError: it is not Python, or a probe's decorator can't be read from its text.
+    """
+    try:
+        with warnings.catch_warnings():
+            # They come up once more when the statements are compiled to run, and belong to the cell's output.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except SyntaxError as error:
+        raise ProctorError(f"line {error.lineno or 1} of the test cell is not Python: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ProctorError(f"the test cell can't be read as Python: {error}") from error
+    hidden = _hidden_lines(source)
+    statements = tuple(Statement(node, not hidden.isdisjoint(_lines(node))) for node in tree.body)
+    probes = [_travelling(node, secret, statements, source) for node, secret in statements if is_probe(node)]
+    return CheckedCell(
+        source,
+        statements,
+        {(probe.name, probe.line): probe for probe in probes},
+        bool(hidden),
+        sum(_checks(node) for node, _ in statements if not is_probe(node)),
+    )
+
+
+def is_probe(node: ast.stmt) -> bool:
+    """Whether a statement defines a function with the decorator @probe or @probe(…)."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return isinstance(node, functions) and any(_is_probe_decorator(one) for one in node.decorator_list)
+
+
+def with_counted_asserts(node: ast.stmt) -> ast.Module:
+    """A module of this one statement, in which each assert that held calls what is bound to `ASSERT_COUNTER`."""
+    return ast.fix_missing_locations(ast.Module([node] if is_probe(node) else _CountAsserts().list_of(node), []))
+
+
+class _CountAsserts(ast.NodeTransformer):
+    def list_of(self, node: ast.stmt) -> list[ast.stmt]:
+        result = self.visit(node)
+        return result if isinstance(result, list) else [result]
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST | list[ast.stmt]:
+        if isinstance(node.test, ast.Constant):
+            return node
+        count = ast.Expr(ast.Call(ast.Name(ASSERT_COUNTER, ast.Load()), [], []))
+        return [node, ast.copy_location(count, node)]
+
+
+def _hidden_lines(source: str) -> set[int]:
+    regions, problems = scan_regions(source, "HIDDEN TESTS")
+    hidden = {line for region in regions for line in range(region.begin, region.end + 1)}
+    if problems:
+        # Markers that don't pair up: all that may have been meant as hidden is.
+        hidden |= set(range(1, source.count("\n") + 2))
+    return hidden
+
+
+def _lines(node: ast.stmt) -> range:
+    return range(_first_line(node), (node.end_lineno or node.lineno) + 1)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = node.decorator_list if isinstance(node, _DEFINITIONS) else []
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _travelling(node: ast.FunctionDef, hidden: bool, statements: Sequence[Statement], source: str) -> TravellingProbe:
+    # Imports of the hidden part would tell a public probe about it.
+    nodes = [statement.node for statement in statements if hidden or not statement.hidden]
+    future = [text for one in nodes if _is_future(one) for text in _import_text(one, source)]
+    imports = [text for one in nodes if not _is_future(one) for text in _import_text(one, source)]
+    doubles = {path: _double(name, node, nodes, source, future) for path, name in _given(node)}
+    text = _text([*future, ast.get_source_segment(source, node)])
+    return TravellingProbe(node.name, _first_line(node), text, tuple(imports), doubles, hidden)
+
+
+def _given(probe: ast.FunctionDef) -> list[tuple[str, str]]:
+    """Path and name of each double of `@probe(given={"path": Name})`."""
+    (decorator,) = [one for one in probe.decorator_list if _is_probe_decorator(one)]
+    if not isinstance(decorator, ast.Call):
+        return []
+    arguments = {keyword.arg: keyword.value for keyword in decorator.keywords}
+    given = arguments.pop("given", ast.Dict([], []))
+    if decorator.args or arguments or not isinstance(given, ast.Dict):
+        raise ProctorError(f'write the decorator of the probe {probe.name} as @probe(given={{"Name": Double}})')
+    pairs = []
+    for key, value in zip(given.keys, given.values, strict=True):
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and isinstance(value, ast.Name)):
+            raise ProctorError(f"the probe {probe.name} needs literal names and doubles of its cell in `given`")
+        pairs.append((key.value, value.id))
+    return pairs
+
+
+def _double(name: str, probe: ast.FunctionDef, nodes: Sequence[ast.stmt], source: str, future: Sequence[str]) -> Double:
+    """The double of this name as Python finds it where the probe is defined: the last one above."""
+    above = [
+        one
+        for one in nodes
+        if isinstance(one, _DEFINITIONS) and one.name == name and one.lineno < probe.lineno and not is_probe(one)
+    ]
+    if not above:
+        raise ProctorError(f"the double {name} of the probe {probe.name} has to be defined above it in the same cell")
+    decorators = ["@" + ast.get_source_segment(source, one) for one in above[-1].decorator_list]
+    return Double(name, _text([*future, *decorators, ast.get_source_segment(source, above[-1])]))
+
+
+def _text(parts: Sequence[str]) -> str:
+    return "\n".join(parts) + "\n"
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
+def _import_text(node: ast.stmt, source: str) -> Iterator[str]:
+    """An import statement without what it takes from the checking package; nothing for any other statement."""
+    if isinstance(node, ast.ImportFrom):
+        if (node.module or "").split(".")[0] != CHECKING_PACKAGE:
+            yield ast.get_source_segment(source, node)
+    elif isinstance(node, ast.Import):
+        names = [alias for alias in node.names if alias.name.split(".")[0] != CHECKING_PACKAGE]
+        if len(names) == len(node.names):
+            yield ast.get_source_segment(source, node)
+        elif names:
+            yield ast.unparse(ast.Import(names))
+
+
+def _is_probe_decorator(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(called, "id", None) == "probe" or getattr(called, "attr", None) == "probe"
+
+
+def _checks(statement: ast.stmt) -> int:
+    return sum(map(_is_check, ast.walk(statement)))
+
+
+def _is_check(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assert):
+        return not isinstance(node.test, ast.Constant)
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "id", None) or getattr(node.func, "attr", None) or ""
+    return name.startswith("check_")

@@ -1,0 +1,1 @@
+"""What people read: text and outputs of submissions made safe to show."""

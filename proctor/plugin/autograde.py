@@ -1,0 +1,310 @@
+"""nbgrader's autograding with the engine in it: rebuilds submissions first, and no accident ends a batch.
+
+Commands and the formgrader's button use this class in place of nbgrader's own, see `proctor.plug_in`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde as NbgraderAutograde
+from nbgrader.converters.base import NbGraderException
+from nbgrader.utils import parse_utc
+
+from proctor.checking import verdict
+from proctor.errors import ProctorError
+from proctor.grading import FAILED, NOTES_ID, Submission
+from proctor.intake.copier import Caps, copy_tree, printable, read_file
+from proctor.intake.rebuild import MAX_BYTES, Rebuilt, match_files, rebuild
+from proctor.notebooks import cells as notebook_cells
+from proctor.sandbox.bubblewrap import SandboxUnavailable, availability
+from proctor.settings import Proctor
+
+STAGED = "proctor_staged"
+_DONE = "complete.json"
+_BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
+_TIMESTAMP = "timestamp.txt"
+
+
+class Autograde(NbgraderAutograde):
+    """Grades submissions one after the other; prints a table of what became of each."""
+
+    def start(self) -> None:
+        """Grade all submissions of the assignment that are new or newer.
+
+        Raises:
+            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed.
+        """
+        settings = Proctor(parent=self)
+        problem = availability() if settings.sandbox == "bwrap" else None
+        if problem:
+            self._refuse(problem)
+        try:
+            settings.course_secret(self._root)
+            settings.all_limits()
+        except ProctorError as error:
+            self._refuse(str(error))
+        self._outcomes: dict[str, str] = {}
+        self._rebuilt: dict[str, Rebuilt] = {}
+        self._broken: dict[str, str] = {}
+        self._results = Path(tempfile.mkdtemp(prefix="proctor-results-"))
+        try:
+            super().start()
+        finally:
+            shutil.rmtree(self._results, ignore_errors=True)
+            shutil.rmtree(self._root / STAGED, ignore_errors=True)
+            self._print_table()
+
+    def _refuse(self, why: str) -> NoReturn:
+        # The command ends without a word of its own; the formgrader shows the log.
+        self.log.error(why)
+        raise NbGraderException(why)
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.coursedir.root).resolve()
+
+    @property
+    def _input_directory(self) -> str:
+        return STAGED if self._sanitizing else self.coursedir.autograded_directory
+
+    def init_notebooks(self) -> None:
+        """Find submissions by their folders: which notebooks belong to them says the assignment, not the student."""
+        names = self._expected()
+        pattern = self.coursedir.format_path(
+            self.coursedir.submitted_directory, self.coursedir.student_id, self.coursedir.assignment_id
+        )
+        self.assignments, self.notebooks = {}, []
+        root = Path(pattern).parent.parent
+        for folder in sorted(root.glob(f"{self.coursedir.student_id}/{self.coursedir.assignment_id}")):
+            if folder.is_dir() and not folder.is_symlink():
+                staged = self._format_source(folder.name, folder.parent.name)
+                self.assignments[staged] = [os.path.join(staged, f"{name}.ipynb") for name in names]
+        if not self.assignments:
+            self._refuse(f"no submissions of {self.coursedir.assignment_id} in {root}; collect them first")
+
+    def init_destination(self, assignment_id: str, student_id: str) -> bool:
+        """Whether this submission is to be graded: it is new, has changed, was not finished, or --force was given."""
+        if student_id in (self.coursedir.student_id_exclude or "").split(","):
+            return False
+        done = self._done(assignment_id, student_id)
+        destination = Path(self._format_dest(assignment_id, student_id))
+        made = [destination / f"{name}.ipynb" for name in self._expected()]
+        finished = done.is_file() and all(path.is_file() for path in made)
+        if finished and not self.force and self._state(done) == self._submitted_state(assignment_id, student_id):
+            self.log.info("Skipping existing assignment: %s", destination)
+            self._outcomes[student_id] = "graded before"
+            return False
+        # A record that stayed would vouch for points of an earlier submission, should this one not get to its end.
+        if self.coursedir.notebook_id == "*":
+            shutil.rmtree(done.parent, ignore_errors=True)
+            shutil.rmtree(destination, ignore_errors=True)
+        else:
+            for path in (done, *made, *(done.with_name(f"{path.stem}.json") for path in made)):
+                path.unlink(missing_ok=True)
+        return True
+
+    def init_assignment(self, assignment_id: str, student_id: str) -> None:
+        """Stage the submission (regular files, rebuilt notebooks) and set all its autograded points to 0."""
+        self._outcomes[student_id] = "not graded: stopped while it was prepared"
+        try:
+            self._stage(assignment_id, student_id)
+            super().init_assignment(assignment_id, student_id)
+        except (ProctorError, OSError) as error:
+            self._outcomes[student_id] = f"not graded: {error}"
+            raise
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            for path in self.notebooks:
+                submitted = gradebook.find_submission_notebook(Path(path).stem, assignment_id, student_id)
+                for one in submitted.grades:
+                    if one.cell.cell_type == "code":
+                        one.auto_score, one.needs_manual_grade = 0, False
+            gradebook.db.commit()
+
+    def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
+        """Resources with what the execution step needs."""
+        resources = super().init_single_notebook_resources(notebook_filename)
+        names = resources["nbgrader"]
+        rebuilt = self._rebuilt[f"{names['student']}/{names['notebook']}"]
+        submission = Submission(
+            assignment=names["assignment"],
+            student=names["student"],
+            notebook=names["notebook"],
+            digest=rebuilt.digest,
+            files=Path(self._format_dest(names["assignment"], names["student"])),
+            results=self._results / hashlib.sha256(names["student"].encode()).hexdigest(),
+            notes=rebuilt.notes,
+        )
+        resources["proctor"] = {"submission": submission, "root": self._root}
+        return resources
+
+    def convert_single_notebook(self, notebook_filename: str) -> None:
+        """Grade one notebook; whatever goes wrong costs this notebook, and staff are told."""
+        try:
+            if notebook_filename in self._broken:
+                raise ProctorError(self._broken[notebook_filename])
+            super().convert_single_notebook(notebook_filename)
+        except (KeyboardInterrupt, SandboxUnavailable):
+            raise
+        except Exception as error:
+            details = str(error) if isinstance(error, ProctorError) else traceback.format_exc()
+            self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
+            self._give_nothing(notebook_filename, f"{type(error).__name__}: {error}")
+
+    def set_permissions(self, assignment_id: str, student_id: str) -> None:
+        """After the last notebook: compare record and gradebook, and note that the submission is finished."""
+        super().set_permissions(assignment_id, student_id)
+        differences, notes, failed = [], 0, []
+        for path in self.notebooks:
+            name = Path(path).stem
+            try:
+                record = verdict.load(verdict.record_path(self._root, assignment_id, student_id, name))
+            except ProctorError:
+                failed.append(name)
+                continue
+            notes += len(record.notes)
+            differences += [
+                f"{name}: {line}" for line in verdict.compare(record, self._scores(assignment_id, student_id, name))
+            ]
+        for line in differences:
+            self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
+        # Without a state the next start takes the submission up again.
+        whole = not failed and self.coursedir.notebook_id == "*"
+        state = self._submitted_state(assignment_id, student_id) if whole else None
+        done = self._done(assignment_id, student_id)
+        done.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = done.with_suffix(".draft")
+        draft.write_text(json.dumps({"state": state, "differences": differences}))
+        os.replace(draft, done)
+        if differences:
+            self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
+        elif failed:
+            self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
+        else:
+            self._outcomes[student_id] = f"graded, {notes} notes" if notes else "graded"
+
+    def _expected(self) -> list[str]:
+        assignment = self.coursedir.assignment_id
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                names = [one.name for one in gradebook.find_assignment(assignment).notebooks]
+            except MissingEntry:
+                names = []
+        pattern = self.coursedir.notebook_id
+        names = sorted(name for name in names if pattern in ("*", name))
+        if not names:
+            self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
+        return names
+
+    def _stage(self, assignment_id: str, student_id: str) -> None:
+        submitted = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
+        staged = Path(self._format_source(assignment_id, student_id))
+        shutil.rmtree(staged, ignore_errors=True)
+        lines = copy_tree(submitted, staged, Caps())
+        if not _is_time(staged / _TIMESTAMP):
+            shutil.rmtree(staged / _TIMESTAMP, ignore_errors=True)
+            (staged / _TIMESTAMP).unlink(missing_ok=True)
+            lines.append(f"left out {_TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
+        found = {}
+        for path in sorted(staged.glob("*.ipynb")):
+            if path.is_dir():
+                shutil.rmtree(path)
+                lines.append(f"left out {printable(path.name)}: it is a folder, not a notebook")
+                continue
+            found[path.stem] = read_file(path, MAX_BYTES) or b""
+            path.unlink()
+        names = self._expected()
+        for page in [staged / f"{name}.html" for name in names]:
+            # Its place is that of the student's page in feedback, which could not be written there.
+            if page.is_dir():
+                shutil.rmtree(page)
+            elif page.exists():
+                page.unlink()
+            else:
+                continue
+            lines.append(f"left out {page.name}: the page with the feedback has this name")
+        matched, more = match_files(names, found)
+        for name in names:
+            source = (
+                Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id)) / f"{name}.ipynb"
+            )
+            try:
+                rebuilt = rebuild(notebook_cells.read(source), matched[name])
+            except Exception as error:
+                # Of one notebook; the others of the submission, and other students, still get their grades.
+                cells = [{"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": _BROKEN}]
+                rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+                said = str(error) if isinstance(error, ProctorError) else f"{source}: {type(error).__name__}: {error}"
+                self._broken[str(staged / f"{name}.ipynb")] = said
+            rebuilt.notes += [printable(line, 300) for line in [*more, *lines]]
+            self._rebuilt[f"{student_id}/{name}"] = rebuilt
+            text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))
+            (staged / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        self.notebooks = [str(staged / f"{name}.ipynb") for name in names]
+
+    def _give_nothing(self, notebook_filename: str, why: str) -> None:
+        """An autograded notebook in which every test cell has failed, with 0 points in the gradebook."""
+        resources = self.init_single_notebook_resources(notebook_filename)
+        submission = resources["proctor"]["submission"]
+        notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
+        for cell in notebook["cells"]:
+            if notebook_cells.role(cell) == "test":
+                text = f"not graded: {why}"
+                cell["outputs"] = [{"output_type": "error", "ename": FAILED, "evalue": text, "traceback": [text]}]
+        path = Path(self._format_dest(submission.assignment, submission.student)) / f"{submission.notebook}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(nbformat.from_dict(notebook)), encoding="utf-8")
+        record = verdict.record_path(self._root, submission.assignment, submission.student, submission.notebook)
+        record.unlink(missing_ok=True)
+
+    def _scores(self, assignment_id: str, student_id: str, name: str) -> dict[str, float | None]:
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            submitted = gradebook.find_submission_notebook(name, assignment_id, student_id)
+            return {one.name: one.auto_score for one in submitted.grades if one.cell.cell_type == "code"}
+
+    def _done(self, assignment_id: str, student_id: str) -> Path:
+        return verdict.record_path(self._root, assignment_id, student_id, "x").parent / _DONE
+
+    def _state(self, done: Path) -> str | None:
+        try:
+            return json.loads(done.read_text())["state"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _submitted_state(self, assignment_id: str, student_id: str) -> str:
+        """Changes when a file of the submission does."""
+        folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
+        digest = hashlib.sha256()
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                content = read_file(path, 2**30)
+                digest.update(f"{path.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
+                digest.update(hashlib.sha256(content or b"").digest())
+        return digest.hexdigest()
+
+    def _print_table(self) -> None:
+        if not self._outcomes:
+            return
+        width = max(map(len, self._outcomes))
+        off = "" if Proctor(parent=self).sandbox == "bwrap" else "  (sandbox off)"
+        lines = [f"{student:{width}}  {outcome}{off}" for student, outcome in sorted(self._outcomes.items())]
+        print("\n".join(lines), flush=True)
+
+
+def _is_time(path: Path) -> bool:
+    """Whether nbgrader, which stops at anything else, can read the time in a file, or finds none."""
+    if not path.is_file():
+        return not path.exists()
+    try:
+        return parse_utc(path.read_text().strip()) is not None
+    except (OSError, ValueError, OverflowError):
+        return False

@@ -1,0 +1,36 @@
+"""nbgrader's execution step, done by the engine: takes the place of ``Execute`` among the autograding preprocessors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbgrader.preprocessors import Execute as NbgraderExecute
+
+from proctor.checking import verdict
+from proctor.grading import Submission, grade
+from proctor.settings import Proctor
+
+
+class Execute(NbgraderExecute):
+    """Runs a notebook in the sandbox and writes outputs from which nbgrader reads the checker's verdicts."""
+
+    def preprocess(self, nb: nbformat.NotebookNode, resources: dict) -> tuple[nbformat.NotebookNode, dict]:
+        """Grade the notebook; needs ``resources["proctor"]``, which `proctor.plugin.autograde` provides."""
+        submission: Submission = resources["proctor"]["submission"]
+        root: Path = resources["proctor"]["root"]
+        settings = Proctor(parent=self)
+        content = nbformat.from_dict(nb)
+        mounts, environment = settings.data_place(root)
+        record = grade(
+            content,
+            submission,
+            settings.sandbox,
+            settings.all_limits(),
+            settings.course_secret(root),
+            mounts,
+            environment,
+        )
+        record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
+        resources["proctor"]["record"] = record
+        return nbformat.from_dict(content), resources

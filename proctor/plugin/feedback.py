@@ -1,0 +1,62 @@
+"""What a student gets to read: their notebook with public checks in full, and of hidden ones a name and a kind.
+
+The autograded notebook is for staff: its test cells hold hidden tests and everything about a failure. This step stands
+first among the preprocessors of nbgrader's GenerateFeedback and takes all that out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters.exporter import ResourcesDict
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from proctor.checking import verdict
+from proctor.errors import ProctorError
+from proctor.notebooks import cells as notebook_cells
+from proctor.pages.formulas import with_mathml
+
+
+class SafeFeedback(NbGraderPreprocessor):
+    """Cuts hidden tests, and puts the student's text of each verdict in place of the outputs of test cells."""
+
+    def preprocess(
+        self, nb: nbformat.NotebookNode, resources: ResourcesDict
+    ) -> tuple[nbformat.NotebookNode, ResourcesDict]:
+        """Make a notebook fit for the student; without a record nothing is said about test cells but that."""
+        names = resources["nbgrader"]
+        root = Path(self._course_root(resources))
+        try:
+            path = verdict.record_path(root, names["assignment"], names["student"], names["notebook"])
+            verdicts = verdict.load(path).verdicts
+        except ProctorError:
+            verdicts = {}
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = with_mathml(cell.source)
+            if notebook_cells.role(cell) != "test":
+                continue
+            cell.source = _public(cell.source)
+            found = verdicts.get(notebook_cells.grade_id(cell))
+            text = (
+                found.student_text if found else "There is no verdict on this question. The course staff has been told."
+            )
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text + "\n")] if text else []
+        return nb, resources
+
+    def _course_root(self, resources: ResourcesDict) -> str:
+        parent = self.parent
+        while parent is not None and not hasattr(parent, "coursedir"):
+            parent = parent.parent
+        return parent.coursedir.root if parent is not None else "."
+
+
+def _public(source: str) -> str:
+    lines = source.split("\n")
+    regions, problems = notebook_cells.scan_regions(source, "HIDDEN TESTS")
+    if problems:
+        return "# (this check can't be shown)"
+    for region in reversed(regions):
+        lines[region.begin - 1 : region.end] = ["# (hidden checks)"]
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""Puts the engine in the place of nbgrader's own steps."""
+
+from __future__ import annotations
+
+import sys
+
+from traitlets.config import Config
+
+
+def plug_in(c: Config) -> None:
+    """Let nbgrader's commands and the formgrader collect, grade and give feedback through the engine.
+
+    Args:
+        c: the configuration that nbgrader is reading.
+    """
+    import nbgrader.apps.api
+    import nbgrader.apps.autogradeapp
+    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+    from nbgrader.preprocessors import (
+        AssignLatePenalties,
+        CheckCellMetadata,
+        GetGrades,
+        IgnorePattern,
+        SaveAutoGrades,
+    )
+
+    from proctor.plugin.autograde import Autograde
+    from proctor.plugin.collect import Collect
+    from proctor.plugin.execute import Execute
+    from proctor.plugin.feedback import SafeFeedback
+    from proctor.plugin.release_feedback import ReleaseFeedback
+
+    # nbgrader has a setting for every step inside of Autograde, but makes Autograde itself by this name.
+    nbgrader.apps.api.Autograde = Autograde
+    nbgrader.apps.autogradeapp.Autograde = Autograde
+    c.ExchangeFactory.collect = Collect
+    c.ExchangeFactory.release_feedback = ReleaseFeedback
+    c.Autograde.autograde_preprocessors = [
+        Execute,
+        IgnorePattern,
+        SaveAutoGrades,
+        AssignLatePenalties,
+        CheckCellMetadata,
+    ]
+    c.GenerateFeedback.preprocessors = [SafeFeedback, GetGrades, CSSHTMLHeaderPreprocessor]
+    if "jupyter_server" in sys.modules:
+        _serve_as_attachments()
+
+
+def _serve_as_attachments() -> None:
+    """Let the formgrader's server hand out files of submissions as downloads: an HTML file in them could run scripts.
+
+    Pictures in a notebook are drawn all the same: these headers matter only when a file is opened by itself.
+    """
+    from nbgrader.server_extensions.formgrader.handlers import SubmissionFilesHandler
+
+    def set_extra_headers(self: SubmissionFilesHandler, path: str) -> None:
+        self.set_header("Content-Disposition", "attachment")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+
+    SubmissionFilesHandler.set_extra_headers = set_extra_headers

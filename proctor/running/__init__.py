@@ -1,0 +1,1 @@
+"""Student code at work: the engine's hold on it, and the program that runs it in its sandbox."""

@@ -1,0 +1,341 @@
+"""The program in a student's sandbox: runs the cells of one notebook and answers probes from snapshots of it.
+
+It needs IPython, and the course's package for probes; nothing of the grading engine is there. The engine drives it over
+an inherited socket (the wire format is that of `proctor.sandbox.frames`, repeated here because this file stands alone).
+Student code shares the process and can do anything to it: whatever it forges here stands for its own answer only.
+
+A first process does nothing but live, so that snapshots outlast the one that runs the cells.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+
+_PREFIX = struct.Struct(">4sII")
+_MAX_ANSWER = 72 * 2**20
+_MAX_TEXT = 2_000
+_MAX_FILES = 500
+_RESULTS = ("*.py", "*.json", "runs/**/*")
+
+
+class Wire:
+    """Messages over a socket: a JSON header and bytes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.socket = socket.socket(fileno=descriptor)
+        self.socket.setblocking(True)
+
+    def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        text = json.dumps(header).encode()
+        self.socket.sendall(_PREFIX.pack(b"PRF1", len(text), len(body)) + text + body)
+
+    def receive(self) -> tuple[dict[str, Any], bytes]:
+        _, header, body = _PREFIX.unpack(self._exactly(_PREFIX.size))
+        return json.loads(self._exactly(header)), self._exactly(body)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _exactly(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self.socket.recv(min(2**20, count - len(parts)))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+
+class Stream:
+    """sys.stdout or sys.stderr of the notebook."""
+
+    encoding, errors, newlines = "utf-8", "replace", None
+    closed = False
+
+    def __init__(self, name: str, emit: Any) -> None:
+        self.name = f"<{name}>"
+        self._kind, self._emit = name, emit
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if text:
+            self._emit({"output_type": "stream", "name": self._kind, "text": text})
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return 1 if self._kind == "stdout" else 2
+
+
+class Publisher(DisplayPublisher):
+    """Sends what is displayed, as a notebook stores it."""
+
+    emit: Any = None
+
+    def publish(self, data: Any, metadata: Any = None, **options: Any) -> None:
+        self.emit({"output_type": "display_data", "data": _bundle(data), "metadata": {}})
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.emit({"output_type": "clear"})
+
+
+class Hook(DisplayHook):
+    """Sends the value of a cell's last line."""
+
+    emit: Any = None
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        output = {"output_type": "execute_result", "data": _bundle(format_dict), "metadata": {}}
+        self.emit({**output, "execution_count": self.prompt_count})
+
+
+class Shell(InteractiveShell):
+    """A notebook's Python without a kernel around it."""
+
+    display_pub_class = Publisher
+    displayhook_class = Hook
+    emit: Any = None
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        lines = [str(line) for line in stb] if isinstance(stb, (list, tuple)) else [str(stb)]
+        self.emit({"output_type": "error", "ename": etype.__name__, "evalue": _text(evalue), "traceback": lines})
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        pass
+
+    def init_io(self) -> None:
+        pass
+
+
+def _bundle(data: Any) -> dict[str, Any]:
+    import base64
+
+    found = {}
+    for kind, value in dict(data).items():
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode()
+        with contextlib.suppress(TypeError, ValueError):
+            json.dumps(value)
+            found[str(kind)] = value
+    return found
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)[:20_000]
+    # A student's own __str__ may do anything.
+    except BaseException:
+        return f"<{type(value).__name__} whose text can't be made>"
+
+
+class Host:
+    """Runs cells, forks snapshots, sends files."""
+
+    def __init__(self, control: Wire, snapshots: list[int]) -> None:
+        self.control = control
+        self.snapshots = snapshots
+        self.nonce = 0
+        self.shell = self._make_shell()
+
+    def _make_shell(self) -> Shell:
+        module = types.ModuleType("__main__")
+        module.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = module
+        Shell.emit = Publisher.emit = Hook.emit = staticmethod(self.emit)
+        shell = Shell.instance(user_module=module, user_ns=module.__dict__)
+        shell.colors = "nocolor"
+        shell.display_formatter.active_types = shell.display_formatter.format_types
+        sys.stdout, sys.stderr = Stream("stdout", self.emit), Stream("stderr", self.emit)
+        builtins.input = _no_input
+        return shell
+
+    def emit(self, output: dict[str, Any]) -> None:
+        self.control.send({"out": output, "nonce": self.nonce})
+
+    def serve(self) -> None:
+        while True:
+            request, _ = self.control.receive()
+            self.nonce = request["nonce"]
+            ok, more = True, {}
+            if request["do"] == "run":
+                ok = self.shell.run_cell(request["source"], store_history=True).success
+            elif request["do"] == "snapshot":
+                self.snapshot(self.snapshots[request["index"]])
+            elif request["do"] == "files":
+                more = {"files": self.send_files(request["max_bytes"])}
+            elif request["do"] == "end":
+                os._exit(0)
+            self.control.send({"done": request["nonce"], "ok": bool(ok), **more})
+
+    def snapshot(self, descriptor: int) -> None:
+        if os.fork() == 0:
+            try:
+                self.control.close()
+                for other in self.snapshots:
+                    if other != descriptor:
+                        with contextlib.suppress(OSError):
+                            os.close(other)
+                answer_probes(Wire(descriptor), self.shell.user_ns)
+            finally:
+                os._exit(0)
+        os.close(descriptor)
+
+    def send_files(self, max_bytes: int) -> int:
+        """Sends the declared results; the engine decides what it takes."""
+        sent = 0
+        here = Path.cwd()
+        for pattern in _RESULTS:
+            for path in sorted(here.glob(pattern)):
+                if sent < _MAX_FILES and path.is_file() and not path.is_symlink() and path.stat().st_size <= max_bytes:
+                    self.control.send(
+                        {"file": path.relative_to(here).as_posix(), "nonce": self.nonce}, path.read_bytes()
+                    )
+                    sent += 1
+        return sent
+
+
+def _no_input(prompt: object = "") -> str:
+    raise RuntimeError("input() has nobody to ask while a notebook is graded")
+
+
+def answer_probes(wire: Wire, namespace: dict[str, Any]) -> None:
+    """Answers until the engine hangs up; each probe runs in a fork, so that none sees what another has done."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+    for descriptor in (1, 2):
+        os.dup2(sys.stdout.fileno(), descriptor)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    while True:
+        request, body = wire.receive()
+        header, answer = _in_a_fork(request, body, namespace)
+        wire.send(header, answer)
+
+
+def _in_a_fork(request: dict[str, Any], body: bytes, namespace: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reading)
+            seconds = int(request["cpu_seconds"])
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+            header, answer = _answer(request, body, namespace)
+            text = json.dumps(header).encode()
+            with os.fdopen(writing, "wb") as file:
+                file.write(struct.pack(">I", len(text)) + text + answer)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    late = {"ok": False, "kind": "time-out", "text": "no answer within the time"}
+    content, deadline = bytearray(), time.monotonic() + request["wall_seconds"]
+    try:
+        while True:
+            if not select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return late, b""
+            part = os.read(reading, 2**20)
+            if not part:
+                break
+            content += part
+            if len(content) > _MAX_ANSWER:
+                return {"ok": False, "names": ["ProtocolError"], "text": "the answer is too large"}, b""
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU,):
+        return late, b""
+    with contextlib.suppress(struct.error, ValueError):
+        (length,) = struct.unpack(">I", content[:4])
+        return json.loads(content[4 : 4 + length]), bytes(content[4 + length :])
+    return {"ok": False, "names": ["SystemExit"], "text": "the process of the answer died"}, b""
+
+
+def _answer(request: dict[str, Any], body: bytes, namespace: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    try:
+        import torch
+
+        from dl1.contract import protocol
+        from dl1.contract.probe import doubles_in_place
+        from dl1.contract.unfinished import explained
+
+        arguments, keywords = protocol.decode(body)
+        for statement in request["imports"]:
+            exec(statement, namespace)
+        given = {}
+        for path, double in request["doubles"].items():
+            exec(compile(double["source"], "<double>", "exec"), namespace)
+            given[path] = namespace[double["name"]]
+        kept = namespace.get(request["probe"])
+        exec(compile(request["source"], "<probe>", "exec"), namespace)
+        probe = namespace[request["probe"]]
+        if kept is not None:
+            namespace[request["probe"]] = kept
+        with explained(), doubles_in_place(namespace, given), torch.enable_grad():
+            torch.manual_seed(request["seed"])
+            return {"ok": True}, protocol.encode(probe(*arguments, **keywords))
+    # Student code may raise anything, and this process has nothing else to do.
+    except BaseException as error:
+        names = [one.__name__ for one in type(error).__mro__][:20]
+        return {"ok": False, "names": names, "text": _text(error)[:_MAX_TEXT]}, b""
+
+
+def main() -> None:
+    """Arguments: control descriptor, descriptors of the snapshots with commas between, seed."""
+    control, snapshots = int(sys.argv[1]), [int(one) for one in sys.argv[2].split(",") if one]
+    if os.fork() != 0:
+        # The first process: closes all, and lives until the sandbox is ended.
+        os.closerange(0, 65_536)
+        while True:
+            signal.pause()
+    random.seed(int(sys.argv[3]))
+    # Last, so that a file of the submission never stands in for an installed module, as it would in a notebook.
+    sys.path.append(os.getcwd())
+    host = Host(Wire(control), snapshots)
+    host.control.send({"ready": True})
+    with contextlib.suppress(EOFError, OSError):
+        host.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The notebook 2a: what it exports, and which attention kernels its hidden tests ask."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from proctor.catalogue import inprocess
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = ROOT / "source" / "assignment2" / "2a_gpt_components.ipynb"
+
+
+def has_effect(cell: dict) -> bool:
+    """Leaves the demos out: they show pictures."""
+    return "demo" not in cell["metadata"].get("tags", [])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Results of the reference notebook, run in a folder that then holds its gpt.py."""
+    folder = tmp_path_factory.mktemp("reference")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder, inprocess.run(NOTEBOOK, cells=has_effect)
+
+
+@pytest.fixture(scope="module")
+def gpt(run):
+    """The exported module."""
+    folder, _ = run
+    sys.path.insert(0, str(folder))
+    try:
+        import gpt
+    finally:
+        sys.path.remove(str(folder))
+    yield gpt
+    del sys.modules["gpt"]
+
+
+def test_hidden_attention_checks_name_the_kernels_they_could_not_ask(run):
+    (cell,) = [r for r in run[1] if r.grade_id == "q2_9a_fused"]
+    asked, absent = (
+        next(line for line in cell.stdout.splitlines() if line.startswith(start)) for start in ("Kernels", "Not")
+    )
+    assert "cpu math float32" in asked
+    assert "cpu flash_attention float32" in asked
+    for kernel in ("math", "efficient_attention", "flash_attention", "cudnn_attention"):
+        name = f"cuda {kernel} float16"
+        assert name in (asked if torch.cuda.is_available() else absent)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: its four attention kernels were not asked")
+def test_cuda_kernels_pass_the_same_checks(run):
+    (cell,) = [r for r in run[1] if r.grade_id == "q2_9a_fused"]
+    assert cell.ok, cell.traceback
+    asked = cell.stdout.splitlines()[1]
+    for kernel in ("math", "efficient_attention", "flash_attention", "cudnn_attention"):
+        assert f"cuda {kernel} bfloat16" in asked
+
+
+def test_module_imports_without_the_kit(run):
+    folder, _ = run
+    code = "import sys, gpt; print(sorted(m for m in sys.modules if m.split('.')[0] in ('dl1', 'proctor', 'IPython')))"
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_interface_of_the_attention_layer(gpt):
+    config = gpt.GPTConfig(n_head=4, n_embd=48, block_size=16)
+    layer = gpt.CausalSelfAttention(config)
+    assert set(layer.state_dict()) == {"c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias"}
+    assert layer.c_attn.weight.shape == (144, 48)
+    assert layer.mask.shape == (1, 1, 16, 16)
+    assert layer.inv_freq.shape == (6,)
+    assert (layer.n_head, layer.n_embd, layer.use_flash_attn) == (4, 48, False)
+    assert layer(torch.randn(2, 5, 48)).shape == (2, 5, 48)
+    inside = gpt.CausalSelfAttention(config, debug=True)(torch.randn(2, 5, 48))
+    assert {name: tuple(value.shape) for name, value in inside.items()} == {
+        "att_probs": (2, 4, 5, 5),
+        "q": (2, 4, 5, 12),
+        "k": (2, 4, 5, 12),
+        "v": (2, 4, 5, 12),
+    }
+
+
+@pytest.mark.parametrize("abs_emb", [False, True])
+def test_model_works_for_texts_shorter_than_its_block_and_on_both_paths(gpt, abs_emb):
+    torch.manual_seed(0)
+    config = gpt.GPTConfig(n_layer=2, n_head=4, n_embd=48, vocab_size=11, block_size=16, abs_emb=abs_emb)
+    model = gpt.GPT(config).eval()
+    idx = torch.randint(0, 11, (3, 7))
+    logits = model(idx)
+    assert logits.shape == (3, 7, 11)
+    for block in model.transformer.h:
+        block.self_attention.use_flash_attn = True
+    # two float32 computations of numbers below 1
+    torch.testing.assert_close(model(idx), logits, rtol=0, atol=1e-5)
+
+
+def test_interface_of_the_model(gpt):
+    model = gpt.GPT(gpt.GPTConfig(n_layer=2, n_head=2, n_embd=8, vocab_size=5, block_size=6))
+    assert model.block_size == 6
+    assert list(model.transformer) == ["w_token_emb", "w_pos_emb", "drop", "h", "ln_f"]
+    assert isinstance(model.transformer.ln_f, gpt.RMSNorm)
+    assert model.lm_head.bias is None
+    assert model.lm_head.weight is not model.transformer.w_token_emb.weight
+    assert list(dict(model.transformer.h[0].named_children())) == [
+        "layer_norm_1",
+        "self_attention",
+        "layer_norm_2",
+        "mlpf",
+    ]
+    with pytest.raises(ValueError, match="7 tokens"):
+        model(torch.zeros(1, 7, dtype=torch.int64))
+
+
+def test_presets(gpt):
+    sizes = {name: gpt.GPTConfig.preset(name) for name in ("gpt-nano", "gpt-micro", "gpt-mini")}
+    assert {name: (c.n_layer, c.n_head, c.n_embd) for name, c in sizes.items()} == {
+        "gpt-nano": (3, 3, 48),
+        "gpt-micro": (4, 4, 128),
+        "gpt-mini": (6, 6, 384),
+    }
+    assert gpt.GPTConfig.preset("gpt-mini", vocab_size=7, attn_pdrop=0.0).vocab_size == 7
+    with pytest.raises(ValueError, match="gpt-nano"):
+        gpt.GPTConfig.preset("gpt-huge")
+
+
+def test_odd_heads_are_refused_with_a_reason(gpt):
+    with pytest.raises(ValueError, match="even heads"):
+        gpt.CausalSelfAttention(gpt.GPTConfig(n_head=3, n_embd=9))
+
+
+@pytest.mark.slow
+def test_kill_table_in_the_docs_is_what_the_catalogue_gives_today(tmp_path):
+    table = tmp_path / "table.md"
+    command = [sys.executable, "-m", "proctor.catalogue", "--markdown", str(table), "source", "misconceptions"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0 surprises" in run.stdout
+    assert table.read_text() == (ROOT / "docs" / "misconceptions.md").read_text(), (
+        "run make misconceptions ARGS=--markdown…"
+    )

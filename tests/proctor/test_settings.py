@@ -1,0 +1,44 @@
+"""Settings of a course: limits by name, and where student code finds the data."""
+
+import pytest
+from traitlets.config import Config
+
+from proctor.errors import ProctorError
+from proctor.sandbox.bubblewrap import Mount
+from proctor.sandbox.limits import Limits
+from proctor.settings import Proctor
+
+
+def settings(**values) -> Proctor:
+    return Proctor(config=Config({"Proctor": values}))
+
+
+def test_limits_differ_where_the_course_says_so():
+    limits = settings(limits={"cell_cpu_seconds": 7.0}).all_limits()
+    assert limits.cell_cpu_seconds == 7.0
+    assert limits.processes == Limits().processes
+
+
+def test_unknown_limits_are_refused():
+    with pytest.raises(ProctorError, match="there is no limit 'seconds'; there are cell_cpu_seconds"):
+        settings(limits={"seconds": 7})
+
+
+def test_data_is_mounted_where_the_course_has_some(tmp_path):
+    (tmp_path / "data").mkdir()
+    mounts, variables = settings(data="data", data_variable="COURSE_DATA").data_place(tmp_path)
+    assert mounts == [Mount((tmp_path / "data").resolve(), "/opt/data")]
+    assert variables == {"COURSE_DATA": "/opt/data"}
+
+
+def test_without_a_sandbox_the_data_stays_where_it_is(tmp_path):
+    (tmp_path / "data").mkdir()
+    mounts, variables = settings(data="data", sandbox="none").data_place(tmp_path)
+    assert mounts == []
+    assert variables == {"DATA": str((tmp_path / "data").resolve())}
+
+
+@pytest.mark.parametrize("data", ["", "nowhere", "file"])
+def test_no_data(tmp_path, data):
+    (tmp_path / "file").write_text("")
+    assert settings(data=data).data_place(tmp_path) == ([], {})

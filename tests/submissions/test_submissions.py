@@ -1,0 +1,159 @@
+"""The hostile and the unlucky: real submissions through autograde and feedback, graded in one batch."""
+
+import html.parser
+import json
+import re
+
+import exercise
+import hostile
+import hostile_answers
+import psutil
+import pytest
+import unlucky
+from course_folder import ROOT, Course
+
+from proctor.sandbox.bubblewrap import availability
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
+]
+CASES = [*hostile.CASES, *hostile_answers.CASES, *unlucky.CASES]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Course:
+    """All cases graded in one batch, with an honest student before and behind them."""
+    made = Course(tmp_path_factory.mktemp("submissions"))
+    for name in ("aaa_honest", "zzz_honest"):
+        made.submit(name, exercise.Handed.write)
+    for case in CASES:
+        made.submit(case.name, case.make)
+    made.before = made.source_state()
+    made.log = made.nbgrader("autograde", exercise.ASSIGNMENT)
+    made.log += made.nbgrader("generate_feedback", exercise.ASSIGNMENT)
+    made.graded = made.points()
+    return made
+
+
+def test_every_case_stands_in_the_docs():
+    text = (ROOT / "docs" / "grading.md").read_text()
+    for case in CASES:
+        assert f"{case.name} | {case.what} | {' '.join(map(str, case.points))} |" in text, case.name
+
+
+def by_name(case) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_points_are_what_the_answers_earned(course, case):
+    assert course.graded[case.name] == case.points, course.log[-3000:]
+
+
+@pytest.mark.parametrize("name", ["aaa_honest", "zzz_honest"])
+def test_the_batch_goes_on_around_them(course, name):
+    assert course.graded[name] == (2, 2, 2)
+    assert len(course.graded) == len(CASES) + 2
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_nothing_hidden_comes_home(course, case):
+    page = course.page(case.name)
+    assert exercise.MARKER not in page
+    assert "large numbers" not in page.replace("A hidden check failed: double of large numbers", "")
+    # The one with bad habits has written this itself.
+    marks = () if case.name == "habits" else ("BEGIN HIDDEN",)
+    for word in (*case.silent, *marks, "generator('", "71.0"):
+        assert word not in page, word
+    for number in course.hidden_inputs(case.name):
+        assert str(number) not in page
+        assert str(2 * number) not in page
+
+
+def test_staff_see_what_students_do_not(course):
+    # Also shows that the numbers which the test above looks for are those that were asked.
+    assert str(2 * course.hidden_inputs("telling")[0]) in course.staff_page("telling")
+
+
+def test_nothing_hidden_reaches_the_next_notebook_or_the_next_submission(tmp_path):
+    course = Course(tmp_path, {"follow_up": exercise.follow_up_notebook()})
+    course.submit("sender", hostile_answers.sender)
+    asked: list[int] = []
+    for changed in ("", "Once more."):
+        hostile_answers.sender(
+            exercise.Handed(course.released, course.folder / "submitted" / "sender" / exercise.ASSIGNMENT), changed
+        )
+        log = course.nbgrader("autograde", exercise.ASSIGNMENT)
+        log += course.nbgrader("generate_feedback", "--force", exercise.ASSIGNMENT)
+        assert course.points()["sender"] == (0, 2, 2), log[-3000:]
+        asked += course.hidden_inputs("sender")
+        assert str(2 * asked[-3]) in course.staff_page("sender")
+        follow_up = course.page("sender", "follow_up")
+        # The way is there for what was left before the seal, and only for that.
+        assert "LEFT_BEFORE_THE_SEAL" in follow_up
+        for page in (follow_up, course.page("sender")):
+            assert exercise.MARKER not in page
+            for number in asked:
+                assert str(number) not in page
+                assert str(2 * number) not in page
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.says], ids=by_name)
+def test_the_student_reads_what_happened(course, case):
+    text = re.sub(r"<[^>]+>", "", course.page(case.name)).replace("&#39;", "'").replace("&#x27;", "'")
+    for words in case.says:
+        assert words in text, text[:3000]
+
+
+class Tags(html.parser.HTMLParser):
+    """Counts of elements that do something, and attributes that would."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("script", "iframe", "svg", "object", "embed", "form"):
+            self.found.append(tag)
+        self.found += [name for name, value in attrs if name.startswith("on") or "javascript:" in (value or "").lower()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_pages_of_students_and_staff_do_nothing(course, case):
+    assert Tags(course.page(case.name)).found == Tags(course.page("aaa_honest")).found
+    for cell in json.loads(course.staff_page(case.name))["cells"]:
+        for output in cell.get("outputs", []):
+            assert set(output.get("data", {})) <= {"text/plain", "text/markdown", "image/png", "image/jpeg"}
+        if cell["cell_type"] == "markdown":
+            assert not re.search(r"<\s*(script|img|iframe|svg)", "".join(cell["source"]))
+
+
+def test_nothing_was_harmed(course):
+    assert course.source_state() == course.before
+    assert not list(course.folder.rglob("canary"))
+    running = [p for p in psutil.process_iter(["cmdline"]) if any(hostile.DAEMON in w for w in p.info["cmdline"] or ())]
+    assert running == []
+    links = course.folder / "autograded" / "links" / exercise.ASSIGNMENT
+    assert not any(path.is_symlink() or path.is_fifo() for path in links.rglob("*"))
+    assert not (links / "passwd.txt").exists()
+
+
+def test_records_agree_with_the_gradebook(course):
+    assert "differ" not in course.log
+    for case in CASES:
+        done = course.folder / "proctor_records" / exercise.ASSIGNMENT / case.name / "complete.json"
+        assert json.loads(done.read_text())["differences"] == []
+
+
+def test_a_worse_resubmission_does_not_keep_the_old_score(course):
+    folder = course.folder / "submitted" / "zzz_honest" / exercise.ASSIGNMENT
+    handed = exercise.Handed(course.released, folder)
+    handed.answer("q1_double", exercise.WRONG)
+    handed.notebook["cells"] = [c for c in handed.notebook["cells"] if c["id"] not in ("q1_test", "q2_norm", "q2_test")]
+    handed.write()
+    said = course.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert course.points()["zzz_honest"] == (0, 0, 2)
+    assert "aaa_honest" in said
+    assert "graded before" in said
