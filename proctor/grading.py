@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from proctor import __version__
 from proctor.checking.checker_process import Checker, checker_sandbox
@@ -24,6 +25,12 @@ from proctor.secret import Secret
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
+_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONHASHSEED": "0",
+    # nbgrader's own: a notebook may look whether it is graded, and not train for an hour then.
+    "NBGRADER_EXECUTION": "autograde",
+}
 
 
 @dataclass
@@ -71,51 +78,19 @@ def grade(
         SandboxUnavailable: there is no usable sandbox.
     """
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    tests = {cell.grade_id: cell for cell in cells if cell.kind == "test"}
-    points = {
-        notebook_cells.grade_id(cell): float(notebook_cells.nbgrader_metadata(cell)["points"])
-        for cell in notebook["cells"]
-        if notebook_cells.role(cell) == "test"
-    }
     seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
-    # The third is nbgrader's own: a notebook may look whether it is graded, and not train for an hour then.
-    environment = {
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONHASHSEED": "0",
-        "NBGRADER_EXECUTION": "autograde",
-        **variables,
-    }
-    work = Path(tempfile.mkdtemp(prefix="proctor-work-"))
-    try:
-        _fill(work, submission)
+    key = secret.key("checks", submission.student, submission.digest)
+    with _work_folder(submission) as work:
 
         def sandbox(mounts: list[Mount]) -> Sandbox:
-            return Sandbox(kind, limits, [*mounts, *data], work, environment)
+            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
 
         def checker() -> Checker:
-            return waiting.pop() if waiting else Checker(checker_sandbox(kind, limits, data, variables))
+            return Checker(checker_sandbox(kind, limits, data, variables))
 
         session = StudentSession(cells, sandbox, limits, seed)
-        waiting: list[Checker] = []
-        try:
-            # It imports what it needs while the notebook runs, and gets its tests only after the seal.
-            waiting.append(checker())
-            outcomes = session.run()
-            lines = session.seal(submission.results)
-            key = secret.key("checks", submission.student, submission.digest)
-            graded = [GradedCell(name, cell.source) for name, cell in tests.items()]
-            verdicts = run_checks(graded, session.ask, key, checker)
-        finally:
-            session.close()
-            for unused in waiting:
-                unused.end()
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    accidents = [outcome.note for outcome in outcomes if outcome.note]
-    notes = [*submission.notes, *lines, *session.notes]
-    write_results(notebook, outcomes, verdicts, [*submission.notes, *lines], kind)
-    for verdict in verdicts.values():
-        notes += verdict.notes
+        graded = _run_and_check(session, cells, submission.results, key, checker)
+    write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind)
     return Record(
         assignment=submission.assignment,
         student=submission.student,
@@ -123,10 +98,57 @@ def grade(
         digest=submission.digest,
         engine=__version__,
         sandbox=kind,
-        points=points,
-        verdicts=verdicts,
-        notes=[*notes, *(note for note in accidents if note not in notes)],
+        points=_points(notebook),
+        verdicts=graded.verdicts,
+        notes=_all_notes(submission, session, graded),
     )
+
+
+class _Graded(NamedTuple):
+    """What each cell left, what happened at the seal in plain lines, and the verdicts by test cell."""
+
+    outcomes: list[CellOutcome]
+    lines: list[str]
+    verdicts: dict[str, Verdict]
+
+
+def _run_and_check(
+    session: StudentSession, cells: Sequence[Cell], results: Path, key: bytes, start_checker: Callable[[], Checker]
+) -> _Graded:
+    """Runs the notebook, seals it, and has its test cells checked; no process of either is left afterwards."""
+    waiting: list[Checker] = []
+
+    def checker() -> Checker:
+        return waiting.pop() if waiting else start_checker()
+
+    try:
+        # It imports what it needs while the notebook runs, and gets its tests only after the seal.
+        waiting.append(start_checker())
+        outcomes = session.run()
+        lines = session.seal(results)
+        tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
+        graded = [GradedCell(name, source) for name, source in tests.items()]
+        return _Graded(outcomes, lines, run_checks(graded, session.ask, key, checker))
+    finally:
+        session.close()
+        for unused in waiting:
+            unused.end()
+
+
+def _points(notebook: dict[str, Any]) -> dict[str, float]:
+    return {
+        notebook_cells.grade_id(cell): float(notebook_cells.nbgrader_metadata(cell)["points"])
+        for cell in notebook["cells"]
+        if notebook_cells.role(cell) == "test"
+    }
+
+
+def _all_notes(submission: Submission, session: StudentSession, graded: _Graded) -> list[str]:
+    notes = [*submission.notes, *graded.lines, *session.notes]
+    for verdict in graded.verdicts.values():
+        notes += verdict.notes
+    accidents = [outcome.note for outcome in graded.outcomes if outcome.note]
+    return [*notes, *(note for note in accidents if note not in notes)]
 
 
 def write_results(
@@ -181,6 +203,16 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
     kind = "test" if notebook_cells.role(cell) == "test" else "run"
     kind = kind if cell["cell_type"] == "code" else "text"
     return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell))
+
+
+@contextlib.contextmanager
+def _work_folder(submission: Submission) -> Iterator[Path]:
+    work = Path(tempfile.mkdtemp(prefix="proctor-work-"))
+    try:
+        _fill(work, submission)
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _fill(work: Path, submission: Submission) -> None:

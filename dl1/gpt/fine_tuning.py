@@ -6,6 +6,7 @@ import copy
 import importlib.resources
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -121,13 +122,7 @@ def fine_tune(
         CourseError: the model doesn't fit the tokenizer, which doesn't know a character of a text; a text is too short
             for the model's block size; a number makes no sense; or the loss isn't finite any more.
     """
-    if steps < 1 or positions < 1 or characters < 1 or learning_rate <= 0:
-        raise CourseError("steps, positions, characters and learning_rate must be larger than 0")
-    note = ""
-    if runs.is_rerun():
-        steps, positions = min(steps, _FEW_STEPS), min(positions, _FEW_POSITIONS)
-        characters = min(characters, _FEW_CHARACTERS)
-        note = f"Only {steps} steps, because the notebook is being validated or graded."
+    size, note = _size(steps, positions, characters, learning_rate)
     check_model(model, tokenizer)
     new_name = "second text" if text is not None else "the herald's weather"
     new = tokenizer.encode(second_text() if text is None else text)
@@ -137,12 +132,14 @@ def fine_tune(
     place = next(model.parameters()).device
     own = [place] if place.type == "cuda" else []
     with torch.random.fork_rng(devices=own):
-        held_out = [_Measured(tokens.to(place), model.block_size, positions) for tokens in (old_held_out, new[cut:])]
-        before, problem = _sample(model, tokenizer, generate, prompt, characters, seed)
+        held_out = [
+            _Measured(tokens.to(place), model.block_size, size.positions) for tokens in (old_held_out, new[cut:])
+        ]
+        before, problem = _sample(model, tokenizer, generate, prompt, size.characters, seed)
         profile = replace(PROFILES["quick"], batch_size=_BATCH, learning_rate=learning_rate, cosine=False)
-        trainer = Trainer(tuned, new[:cut], profile, steps=steps, seed=seed, device=place.type)
+        trainer = Trainer(tuned, new[:cut], profile, steps=size.steps, seed=seed, device=place.type)
         done, losses = _train(trainer, held_out)
-        after, _ = _sample(tuned, tokenizer, generate if before else None, prompt, characters, seed)
+        after, _ = _sample(tuned, tokenizer, generate if before else None, prompt, size.characters, seed)
     samples = {"before": before, "after": after} if before and after else {}
     return FineTuned(
         tuned.eval(),
@@ -171,6 +168,24 @@ def plot_fine_tuning(tuned: FineTuned) -> Figure:
     axis.legend(fontsize=8)
     axis.set_title("What is learned, and what is forgotten", fontsize=10)
     return figure
+
+
+class _Size(NamedTuple):
+    """How much is done: steps of training, positions of each text that are measured, characters of a sample."""
+
+    steps: int
+    positions: int
+    characters: int
+
+
+def _size(steps: int, positions: int, characters: int, learning_rate: float) -> tuple[_Size, str]:
+    """What was asked for, or less of it while nbgrader validates or grades, and a note that says so."""
+    if steps < 1 or positions < 1 or characters < 1 or learning_rate <= 0:
+        raise CourseError("steps, positions, characters and learning_rate must be larger than 0")
+    if not runs.is_rerun():
+        return _Size(steps, positions, characters), ""
+    size = _Size(min(steps, _FEW_STEPS), min(positions, _FEW_POSITIONS), min(characters, _FEW_CHARACTERS))
+    return size, f"Only {size.steps} steps, because the notebook is being validated or graded."
 
 
 class _Measured:

@@ -105,18 +105,9 @@ def train_gpt(
     changes = {key: value for key, value in [("steps", steps), ("learning_rate", learning_rate)] if value is not None}
     chosen = replace(PROFILES[name], **changes)
     device = choose_device("cpu" if runs.is_rerun() else device)
-    check_model(model, tokenizer)
-    training, validation = (tokenizer.encode(text) for text in corpus.split())
-    # Too short a text is said here, before anything else is done.
-    spread_positions(len(validation), model.block_size, 1)
-    facts = {
-        "config": model_config(model, tokenizer.vocab_size),
-        "corpus": corpus.name,
-        "corpus_sha256": corpus.sha256,
-        "characters": tokenizer.characters,
-        "profile": ", ".join([name, *(f"{key} {value:g}" for key, value in changes.items())]),
-        "seed": seed,
-    }
+    training, validation = _token_parts(model, corpus, tokenizer)
+    described = ", ".join([name, *(f"{key} {value:g}" for key, value in changes.items())])
+    facts = _facts(model, corpus, tokenizer, described, seed)
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         if runs.is_rerun():
             return _few_steps(model, training, validation, chosen, folder, facts)
@@ -126,6 +117,26 @@ def train_gpt(
             return kept
         trainer = Trainer(model, training, chosen, seed=seed, device=device)
         return _Session(trainer, validation, folder, facts).run()
+
+
+def _token_parts(model: nn.Module, corpus: Corpus, tokenizer: CharTokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training and validation text as tokens; what doesn't fit together is said here, before anything else is done."""
+    check_model(model, tokenizer)
+    training, validation = (tokenizer.encode(text) for text in corpus.split())
+    spread_positions(len(validation), model.block_size, 1)
+    return training, validation
+
+
+def _facts(model: nn.Module, corpus: Corpus, tokenizer: CharTokenizer, profile: str, seed: int) -> dict[str, Any]:
+    """What a run is told apart by, as its record says it."""
+    return {
+        "config": model_config(model, tokenizer.vocab_size),
+        "corpus": corpus.name,
+        "corpus_sha256": corpus.sha256,
+        "characters": tokenizer.characters,
+        "profile": profile,
+        "seed": seed,
+    }
 
 
 class _Session:

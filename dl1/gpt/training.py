@@ -131,10 +131,7 @@ class Trainer:
     ) -> None:
         self.model, self.profile, self.device = model.to(device), profile, device
         self.block_size = model.block_size
-        if len(tokens) <= self.block_size:
-            raise CourseError(f"a text of {len(tokens):,} tokens has no window of {self.block_size} and one more token")
-        # The input of a window is all but its last token, the target all but its first; (N - T, T + 1), a view.
-        self.windows = tokens.to(device).unfold(0, self.block_size + 1, 1)
+        self.windows = _windows(tokens.to(device), self.block_size)
         self.order = WindowOrder(len(self.windows), profile.batch_size, seed, device)
         self.steps = steps or profile.count_steps(len(tokens), self.block_size)
         self.done = 0
@@ -260,6 +257,14 @@ class Trainer:
         finally:
             self.optimizer.zero_grad()
         self._forward, self.compiled = compiled, True
+
+
+def _windows(tokens: torch.Tensor, block_size: int) -> torch.Tensor:
+    """All windows of a text (N,): (N - T, T + 1), a view; the input is all but the last token, the target all but the
+    first."""
+    if len(tokens) <= block_size:
+        raise CourseError(f"a text of {len(tokens):,} tokens has no window of {block_size} and one more token")
+    return tokens.unfold(0, block_size + 1, 1)
 
 
 class _FusedCalls(TorchFunctionMode):

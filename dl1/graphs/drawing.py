@@ -107,12 +107,10 @@ def draw_graph(
     """
     nodes, edges = len(positions), edge_index.shape[1]
     _check_edges(edge_index, nodes)
-    of_nodes = {"labels": labels, "node_colours": node_colours, "node_sizes": node_sizes, "node_markers": node_markers}
-    of_edges = {"edge_widths": edge_widths, "edge_colours": edge_colours}
-    for what, count, given in [("nodes", nodes, of_nodes), ("edges", edges, of_edges)]:
-        for name, values in given.items():
-            if values is not None and len(values) != count:
-                raise CourseError(f"draw_graph got {len(values)} {name} for {count} {what}: give one for each")
+    _check_counts(
+        nodes, "nodes", labels=labels, node_colours=node_colours, node_sizes=node_sizes, node_markers=node_markers
+    )
+    _check_counts(edges, "edges", edge_widths=edge_widths, edge_colours=edge_colours)
     sizes = list(node_sizes) if node_sizes is not None else [520.0] * nodes
     widths = list(edge_widths) if edge_widths is not None else [1.8] * edges
     colours = list(edge_colours) if edge_colours is not None else [LINES] * edges
@@ -120,10 +118,7 @@ def draw_graph(
         (u, v, widths[e], colours[e]) for e, (u, v) in enumerate(edge_index.T.tolist()) if u != v and widths[e] > 0
     ]
     if directed:
-        both = {(u, v) for u, v, _, _ in drawn}
-        for u, v, width, colour in drawn:
-            bend = 0.18 if (v, u) in both else 0.0
-            draw_arrow(axis, positions[u], positions[v], sizes[u], sizes[v], width=width, color=colour, bend=bend)
+        _draw_arrows(axis, drawn, positions, sizes)
     else:
         _draw_lines(axis, drawn, positions)
     _draw_nodes(axis, positions, sizes, node_colours, node_markers, set(highlighted))
@@ -166,6 +161,22 @@ def draw_arrow(
         **{"zorder": 2, **style},
     )
     axis.add_patch(arrow)
+
+
+def _check_counts(count: int, what: str, **given: Sequence | None) -> None:
+    for name, values in given.items():
+        if values is not None and len(values) != count:
+            raise CourseError(f"draw_graph got {len(values)} {name} for {count} {what}: give one for each")
+
+
+def _draw_arrows(
+    axis: Axes, edges: list[tuple[int, int, float, str]], positions: torch.Tensor, sizes: Sequence[float]
+) -> None:
+    """Of two edges in opposite directions each is bent, so that both are seen."""
+    both = {(u, v) for u, v, _, _ in edges}
+    for u, v, width, colour in edges:
+        bend = 0.18 if (v, u) in both else 0.0
+        draw_arrow(axis, positions[u], positions[v], sizes[u], sizes[v], width=width, color=colour, bend=bend)
 
 
 def _draw_lines(axis: Axes, drawn: list[tuple[int, int, float, str]], positions: torch.Tensor) -> None:

@@ -48,21 +48,11 @@ def compare(
     )
     for axis, (name, value) in zip(axes[0], panels, strict=False):
         heat_map(axis, value, name)
-    mine = axes[0][-1]
     result, problem = _evaluate(yours, expected)
     if result is None:
-        mine.set(title="yours", xticks=[], yticks=[], box_aspect=1)
-        # Not parsed, because matplotlib would read $ as the beginning of a formula.
-        style = {"ha": "center", "va": "center", "color": DIFFERS, "fontsize": 9, "parse_math": False}
-        mine.text(0.5, 0.5, problem, transform=mine.transAxes, **style)
+        _draw_problem(axes[0][-1], problem)
     else:
-        different = ~torch.isclose(result, _matrix(expected), rtol=0, atol=tolerance)
-        count = int(different.sum())
-        verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
-        heat_map(mine, result, f"yours: {verdict}", like=expected)
-        mine.title.set_color(DIFFERS if count else AGREES)
-        for row, column in different.nonzero().tolist():
-            mine.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=DIFFERS, linewidth=2))
+        _draw_compared(axes[0][-1], result, expected, tolerance)
     for axis in axes[0][-2:]:
         axis.set(xlabel=columns, ylabel=rows)
     if title:
@@ -71,6 +61,23 @@ def compare(
     # Other backends close a figure when it has been shown, or keep it because it is still on the screen.
     if matplotlib.get_backend().lower() == "agg":
         plt.close(figure)
+
+
+def _draw_problem(axis: Axes, problem: str) -> None:
+    axis.set(title="yours", xticks=[], yticks=[], box_aspect=1)
+    # Not parsed, because matplotlib would read $ as the beginning of a formula.
+    style = {"ha": "center", "va": "center", "color": DIFFERS, "fontsize": 9, "parse_math": False}
+    axis.text(0.5, 0.5, problem, transform=axis.transAxes, **style)
+
+
+def _draw_compared(axis: Axes, result: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
+    different = ~torch.isclose(result, _matrix(expected), rtol=0, atol=tolerance)
+    count = int(different.sum())
+    verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
+    heat_map(axis, result, f"yours: {verdict}", like=expected)
+    axis.title.set_color(DIFFERS if count else AGREES)
+    for row, column in different.nonzero().tolist():
+        axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=DIFFERS, linewidth=2))
 
 
 def heat_map(axis: Axes, values: torch.Tensor, title: str = "", like: torch.Tensor | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -51,13 +52,8 @@ def train_net(
     narrow = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
     best, curve, waited, best_weights, validation = float("inf"), [], 0, {}, 0.0
     for _ in range(epochs):
-        for batch in torch.randperm(len(images)).to(device).split(BATCH)[:most_batches]:
-            with narrow:
-                logits = net(images[batch])
-            loss = F.cross_entropy(logits.float(), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        batches = torch.randperm(len(images)).to(device).split(BATCH)[:most_batches]
+        _train_epoch(net, optimizer, ((images[batch], labels[batch]) for batch in batches), narrow)
         with narrow:
             validation_loss, accuracy = _measure(net, "validation", device, most_batches * BATCH)
         curve.append(validation_loss)
@@ -80,6 +76,21 @@ def train_net(
         "precision": precision,
         "cpu_seconds": round(time.process_time() - started, 2),
     }
+
+
+def _train_epoch(
+    net: PaddingNet,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    narrow: torch.autocast,
+) -> None:
+    for images, labels in batches:
+        with narrow:
+            logits = net(images)
+        loss = F.cross_entropy(logits.float(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 @torch.no_grad()

@@ -53,14 +53,7 @@ def check_notebook(
     """
     path = Path(path).resolve()
     notebook = notebook_cells.read(path)
-    points = {
-        name: float(notebook_cells.nbgrader_metadata(cell).get("points") or 0)
-        for name, cell in notebook_cells.autograded_cells(notebook).items()
-    }
-    stubs = {
-        name: notebook_cells.cleared(notebook_cells.source(cell))
-        for name, cell in notebook_cells.solution_cells(notebook).items()
-    }
+    points, stubs = _points(notebook), _stubs(notebook)
     preload(notebook)
     with tempfile.TemporaryDirectory(prefix="catalogue-") as scratch:
         run = functools.partial(_run_in_copy, scratch, path, _prepared(scratch, path, setup, timeout))
@@ -82,16 +75,29 @@ def check_notebook(
         jobs = {entry.name: functools.partial(run, {entry.cell: text}, _has_effect) for entry, text in variants}
         verdicts = {}
         for name, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
-            verdicts[name] = _verdict(entries[name], outcome, points)
-            progress(
-                f"{path.stem} [{len(verdicts)}/{len(jobs)}] {name}: "
-                f"{'SURPRISE' if verdicts[name].surprise else 'OK'} ({outcome.seconds:.1f} s)"
-            )
+            verdicts[name] = verdict = _verdict(entries[name], outcome, points)
+            result = f"{'SURPRISE' if verdict.surprise else 'OK'} ({outcome.seconds:.1f} s)"
+            progress(f"{path.stem} [{len(verdicts)}/{len(jobs)}] {name}: {result}")
     killed = {cell for verdict in verdicts.values() if verdict.kind == "wrong" for cell in verdict.cells}
     return (
         [_untouched_verdict(first["untouched"], points), *(verdicts[name] for name in entries)],
         [cell for cell in points if cell not in killed],
     )
+
+
+def _points(notebook: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float(notebook_cells.nbgrader_metadata(cell).get("points") or 0)
+        for name, cell in notebook_cells.autograded_cells(notebook).items()
+    }
+
+
+def _stubs(notebook: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the solution cells of the release."""
+    return {
+        name: notebook_cells.cleared(notebook_cells.source(cell))
+        for name, cell in notebook_cells.solution_cells(notebook).items()
+    }
 
 
 def preload(notebook: Mapping[str, Any]) -> None:

@@ -7,28 +7,20 @@ again without the culprit.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from proctor.running import student_host
+from proctor.running.host_process import Accident, HostProcess
 from proctor.sandbox.bubblewrap import Mount, Sandbox
-from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
 from proctor.sandbox.limits import Limits
-from proctor.sandbox.process import Running
 
-HOST = "/opt/proctor/student_host.py"
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
-_POLL = 0.25
 _FLOOD = 16
-_FRAME_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +42,6 @@ class CellOutcome:
     note: str | None = None
 
 
-class _Accident(Exception):
-    """The kernel can't be used any more; the text says why, in words for the student."""
-
-
 class StudentSession:
     """The life of one notebook: `run`, `seal`, then `ask` as often as needed, and `close` in any case.
 
@@ -73,7 +61,7 @@ class StudentSession:
         self._seed = seed
         self._culprits: dict[int, str] = {}
         self._starts = 0
-        self._host: _Host | None = None
+        self._host: HostProcess | None = None
         self._outcomes = [CellOutcome() for _ in self.cells]
         self._tests = {cell.grade_id: i for i, cell in enumerate(self.cells) if cell.kind == "test"}
 
@@ -93,7 +81,7 @@ class StudentSession:
                 else:
                     self._reach(number)
                     self._do(number, self._outcomes[number])
-            except _Accident as accident:
+            except Accident as accident:
                 self._note_accident(number, str(accident))
         return self._outcomes
 
@@ -125,7 +113,7 @@ class StudentSession:
                 target.write_bytes(body)
                 taken += 1
             self._host.end()
-        except (_Accident, OSError):
+        except (Accident, OSError):
             lines.append("the files that the notebook made could not be kept")
         return lines
 
@@ -147,7 +135,7 @@ class StudentSession:
                     self._stop()
                 self._reach(place + 1)
                 return self._host.ask(place, {**header, **limits}, body)
-            except _Accident as accident:
+            except Accident as accident:
                 why = str(accident)
         return {"ok": False, "kind": "time-out", "text": why}, b""
 
@@ -165,15 +153,15 @@ class StudentSession:
         while self._host is None or not self._host.alive():
             self._stop()
             if self._starts > self.limits.restarts:
-                raise _Accident("the notebook's kernel had died too often; this cell was not run")
+                raise Accident("the notebook's kernel had died too often; this cell was not run")
             self._starts += 1
-            self._host = _Host(self._make_sandbox, self._tests.values(), self.limits, self._seed)
+            self._host = HostProcess(self._make_sandbox, self._tests.values(), self.limits, self._seed)
             for earlier in range(number):
                 if self.cells[earlier].kind == "text" or earlier in self._culprits:
                     continue
                 try:
                     self._do(earlier, CellOutcome())
-                except _Accident as accident:
+                except Accident as accident:
                     self._note_accident(earlier, str(accident))
                     break
 
@@ -193,7 +181,7 @@ class StudentSession:
             if kept + size > self.limits.output_bytes:
                 dropped += size
                 if dropped > _FLOOD * self.limits.output_bytes:
-                    raise _Accident("it printed without end")
+                    raise Accident("it printed without end")
                 continue
             kept += size
             _add_output(outcome.outputs, header.get("out"))
@@ -214,104 +202,6 @@ class StudentSession:
         outcome.ok = False
         outcome.note = f"this cell was stopped ({why}); the other cells were run without it"
         self.notes.append(f"{self.cells[number].label}: {why}")
-
-
-class _Host:
-    """A started student host with its channels."""
-
-    def __init__(
-        self, make_sandbox: Callable[[list[Mount]], Sandbox], tests: Sequence[int], limits: Limits, seed: int
-    ) -> None:
-        self.limits = limits
-        self.indices = {number: index for index, number in enumerate(tests)}
-        pairs = [socket.socketpair() for _ in range(1 + len(self.indices))]
-        theirs = [pair[1] for pair in pairs]
-        channels = [Channel(pair[0]) for pair in pairs]
-        self.control, self.snapshots = channels[0], dict(zip(self.indices, channels[1:], strict=True))
-        numbers = [one.fileno() for one in theirs]
-        sandbox = make_sandbox([Mount(Path(student_host.__file__).resolve(), HOST)])
-        program = HOST if sandbox.kind == "bwrap" else student_host.__file__
-        command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
-        try:
-            self.running: Running = sandbox.start(command, numbers)
-        finally:
-            for one in theirs:
-                one.close()
-        self.nonce = 0
-        self.cpu = 0.0
-        self.began = time.monotonic()
-        header, _ = self.next(limits.startup_seconds, limits.startup_seconds)
-        if header != {"ready": True}:
-            self.close()
-            raise _Accident("the kernel did not start")
-
-    def alive(self) -> bool:
-        return self.running.alive() and self.control.fileno() >= 0
-
-    def begin(self, request: dict[str, Any]) -> None:
-        """Sends a request to the process that runs the cells."""
-        self.nonce += 1
-        self.cpu = self.running.cpu_seconds()
-        self.began = time.monotonic()
-        try:
-            self.control.send({**request, "nonce": self.nonce}, deadline=self.began + _FRAME_SECONDS)
-        except FrameError as error:
-            raise _Accident("the kernel is gone") from error
-
-    def next(self, cpu_seconds: float, wall_seconds: float) -> tuple[dict[str, Any], bytes]:
-        """The next word on the current request."""
-        while True:
-            header, body = self._receive(self.control, cpu_seconds, wall_seconds)
-            if header.get("nonce", self.nonce) == self.nonce and header.get("done", self.nonce) == self.nonce:
-                return header, body
-
-    def ask(self, place: int, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-        channel = self.snapshots[place]
-        self.cpu = self.running.cpu_seconds()
-        self.began = time.monotonic()
-        try:
-            channel.send(header, body, deadline=self.began + _FRAME_SECONDS)
-        except (FrameError, ValueError, OSError) as error:
-            raise _Accident("the snapshot is gone") from error
-        # The snapshot ends a probe by itself; this is for one that does not.
-        return self._receive(channel, 2 * self.limits.probe_cpu_seconds, 1.2 * self.limits.probe_wall_seconds)
-
-    def end(self) -> None:
-        with contextlib.suppress(FrameError):
-            self.control.send({"do": "end", "nonce": 0}, deadline=time.monotonic() + _FRAME_SECONDS)
-
-    def close(self) -> None:
-        for channel in (self.control, *self.snapshots.values()):
-            channel.close()
-        self.running.kill()
-
-    def _receive(self, channel: Channel, cpu_seconds: float, wall_seconds: float) -> tuple[dict[str, Any], bytes]:
-        while not channel.ready(_POLL):
-            self._check(cpu_seconds, wall_seconds)
-        self._check_clock(wall_seconds)
-        try:
-            return channel.receive(time.monotonic() + _FRAME_SECONDS)
-        except ChannelTimeout as error:
-            raise _Accident("its kernel stopped in the middle of a word") from error
-        except BadFrame as error:
-            raise _Accident("its kernel said something that can't be understood") from error
-        except FrameError as error:
-            said = self.running.check()
-            raise _Accident(said or "its kernel died") from error
-
-    def _check(self, cpu_seconds: float, wall_seconds: float) -> None:
-        self._check_clock(wall_seconds)
-        if self.running.cpu_seconds() - self.cpu > cpu_seconds:
-            raise _Accident(f"it computed for more than {cpu_seconds:g} seconds")
-        said = self.running.check()
-        if said:
-            raise _Accident(said)
-        if not self.running.alive():
-            raise _Accident("its kernel died")
-
-    def _check_clock(self, wall_seconds: float) -> None:
-        if time.monotonic() - self.began > wall_seconds:
-            raise _Accident(f"it took more than {wall_seconds:g} seconds")
 
 
 def _add_output(outputs: list[dict[str, Any]], output: Any) -> None:

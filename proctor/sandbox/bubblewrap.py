@@ -126,34 +126,27 @@ class Sandbox:
         mounts = [*_system_mounts(), Mount(etc, "/etc"), *self.mounts]
         mounts.append(Mount(Path(sandbox_entry.__file__).resolve(), _ENTRY))
         if self.work is not None:
-            # Readable for the user in the sandbox, whatever the submission's own modes say.
-            copy = folder / "submission"
-            shutil.copytree(self.work, copy, symlinks=True)
-            for place, _, names in os.walk(copy):
-                os.chmod(place, 0o755)
-                for name in names:
-                    if not os.path.islink(os.path.join(place, name)):
-                        os.chmod(os.path.join(place, name), 0o644)
-            mounts.append(Mount(copy, _SUBMISSION))
+            mounts.append(Mount(_readable_copy(self.work, folder / "submission"), _SUBMISSION))
+        root = os.geteuid() == 0
+        job = {
+            "parent": os.getpid(),
+            "stage": str(stage),
+            "sources": [str(mount.source) for mount in mounts],
+            "uid": _UNPRIVILEGED if root else None,
+            "gid": _UNPRIVILEGED if root else None,
+            "command": self._bubblewrap_words(command, mounts),
+        }
+        return [sys.executable, "-I", "-S", sandbox_entry.__file__, "outside", json.dumps(job)]
+
+    def _bubblewrap_words(self, command: Sequence[str], mounts: Sequence[Mount]) -> list[str]:
+        """The command line; `mount:3` stands for the fourth mount until the entry program has opened it."""
         words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         words += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"]
         for name, value in self._variables().items():
             words += ["--setenv", name, value]
-        size = str(self.limits.home_bytes)
-        words += [
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--size",
-            size,
-            "--tmpfs",
-            "/tmp",
-            "--size",
-            size,
-            "--tmpfs",
-            HOME,
-        ]
+        words += ["--proc", "/proc", "--dev", "/dev"]
+        for folder in ("/tmp", HOME):
+            words += ["--size", str(self.limits.home_bytes), "--tmpfs", folder]
         # After the empty folders, since an environment may lie in one of them.
         for number, mount in enumerate(mounts):
             words += ["--ro-bind", f"mount:{number}", mount.target]
@@ -162,17 +155,7 @@ class Sandbox:
         # Its own mounts stay as they are; nothing can be put beside them.
         words += ["--remount-ro", "/", "--chdir", HOME, "--"]
         source = _SUBMISSION if self.work is not None else None
-        words += [sys.executable, "-I", "-S", _ENTRY, "inside", json.dumps(self._inside(command, source, WORK))]
-        root = os.geteuid() == 0
-        job = {
-            "parent": os.getpid(),
-            "stage": str(stage),
-            "sources": [str(mount.source) for mount in mounts],
-            "uid": _UNPRIVILEGED if root else None,
-            "gid": _UNPRIVILEGED if root else None,
-            "command": words,
-        }
-        return [sys.executable, "-I", "-S", sandbox_entry.__file__, "outside", json.dumps(job)]
+        return [*words, sys.executable, "-I", "-S", _ENTRY, "inside", json.dumps(self._inside(command, source, WORK))]
 
     def _unprotected(self, command: Sequence[str], folder: Path) -> tuple[list[str], dict[str, str]]:
         work = folder / "work"
@@ -242,6 +225,17 @@ def _system_mounts() -> list[Mount]:
 def _system_links() -> list[tuple[str, str]]:
     names = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
     return [(name, os.readlink(name)) for name in names if os.path.islink(name)]
+
+
+def _readable_copy(work: Path, copy: Path) -> Path:
+    """Readable for the user in the sandbox, whatever the submission's own modes say."""
+    shutil.copytree(work, copy, symlinks=True)
+    for place, _, names in os.walk(copy):
+        os.chmod(place, 0o755)
+        for name in names:
+            if not os.path.islink(os.path.join(place, name)):
+                os.chmod(os.path.join(place, name), 0o644)
+    return copy
 
 
 def _make_etc(folder: Path) -> None:

@@ -88,6 +88,13 @@ class SamplingSliders:
         # Of the last prompt that worked: moving a slider asks the model nothing.
         self._logits: torch.Tensor | None = None
         self._prompt_problem = ""
+        self._make_controls(prompt, tokenizer.vocab_size)
+        self.message, self.bars, self.text = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self._connect()
+        self.box = self._arranged()
+        self._read_prompt()
+
+    def _make_controls(self, prompt: str, vocab_size: int) -> None:
         described = {"description_width": "7em"}
         wide, narrow = {"width": "30em"}, {"width": "14em"}
         self.prompt = ipywidgets.Textarea(
@@ -100,7 +107,7 @@ class SamplingSliders:
             value=0.6, min=0.05, max=1.0, step=0.05, description="top-p (1: off)", style=described, layout=wide
         )
         self.top_k = ipywidgets.BoundedIntText(
-            value=0, min=0, max=tokenizer.vocab_size, description="top-k (0: off)", style=described, layout=narrow
+            value=0, min=0, max=vocab_size, description="top-k (0: off)", style=described, layout=narrow
         )
         self.count = ipywidgets.BoundedIntText(
             value=200, min=1, max=_MOST_CHARACTERS, description="characters", style=described, layout=narrow
@@ -109,13 +116,16 @@ class SamplingSliders:
             value=0, min=0, max=2**31 - 1, description="seed", style=described, layout=narrow
         )
         self.button = ipywidgets.Button(description="Generate", icon="pencil", button_style="primary")
-        self.message, self.bars, self.text = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+
+    def _connect(self) -> None:
         self.prompt.observe(self._read_prompt, names="value")
         for control in (self.temperature, self.top_p, self.top_k):
             control.observe(self._show, names="value")
         self.button.on_click(self._write)
+
+    def _arranged(self) -> ipywidgets.VBox:
         row = {"flex_flow": "row wrap", "align_items": "center"}
-        self.box = ipywidgets.VBox(
+        return ipywidgets.VBox(
             [
                 self.prompt,
                 ipywidgets.HBox([self.temperature, self.top_p, self.top_k], layout=row),
@@ -125,7 +135,6 @@ class SamplingSliders:
                 self.text,
             ]
         )
-        self._read_prompt()
 
     @property
     def setting(self) -> Setting:

@@ -87,6 +87,19 @@ class BotDemo:
         self._make_attention, self._make_mean = make_attention, make_mean
         self._rows: list[tuple[Setting, Outcome]] = []
         self.setting = Setting()
+        self._make_controls()
+        self.picture, self.table = ipywidgets.HTML(), ipywidgets.HTML()
+        for slider in (self.bots, self.links, self.disguise):
+            slider.observe(lambda _: self._try(self.setting.seed), "value")
+        self.another.on_click(lambda _: self._try(self.setting.seed + 1))
+        row = ipywidgets.HBox(
+            [self.bots, self.links, self.disguise, self.another],
+            layout={"flex_flow": "row wrap", "align_items": "center"},
+        )
+        self.box = ipywidgets.VBox([row, self.picture, self.table])
+        self._train(self.setting.seed)
+
+    def _make_controls(self) -> None:
         # Trained when a slider is let go, because each value on the way would be.
         described: dict[str, Any] = {"continuous_update": False, "style": {"description_width": "initial"}}
         self.bots = ipywidgets.IntSlider(
@@ -106,16 +119,6 @@ class BotDemo:
         self.another = ipywidgets.Button(
             description="Another network", icon="random", tooltip="Other humans, other bots, other first weights"
         )
-        self.picture, self.table = ipywidgets.HTML(), ipywidgets.HTML()
-        for slider in (self.bots, self.links, self.disguise):
-            slider.observe(lambda _: self._try(self.setting.seed), "value")
-        self.another.on_click(lambda _: self._try(self.setting.seed + 1))
-        row = ipywidgets.HBox(
-            [self.bots, self.links, self.disguise, self.another],
-            layout={"flex_flow": "row wrap", "align_items": "center"},
-        )
-        self.box = ipywidgets.VBox([row, self.picture, self.table])
-        self._train(self.setting.seed)
 
     def _try(self, seed: int) -> None:
         # What a callback raises is shown nowhere.

@@ -87,14 +87,7 @@ class AngleSlider:
         classes: Sequence[str],
     ) -> None:
         self.models, self.images, self.labels, self.classes = dict(models), images, labels, list(classes)
-        self.slider = ipywidgets.IntSlider(
-            value=0, min=0, max=360, step=_STEP, description="angle (°)", layout={"width": "420px"}
-        )
-        play = ipywidgets.Play(value=0, min=0, max=360, step=_STEP, interval=250, description="turn the image")
-        ipywidgets.jslink((play, "value"), (self.slider, "value"))
-        self.choice = ipywidgets.BoundedIntText(
-            value=0, min=0, max=len(images) - 1, description="image", layout={"width": "160px"}
-        )
+        play = self._make_controls()
         self.picture = ipywidgets.HTML()
         self.bars = ipywidgets.HTML()
         for control in (self.slider, self.choice):
@@ -106,6 +99,18 @@ class AngleSlider:
             ]
         )
         self._show()
+
+    def _make_controls(self) -> ipywidgets.Play:
+        """Slider and choice of the image; the button that moves the slider is returned."""
+        self.slider = ipywidgets.IntSlider(
+            value=0, min=0, max=360, step=_STEP, description="angle (°)", layout={"width": "420px"}
+        )
+        play = ipywidgets.Play(value=0, min=0, max=360, step=_STEP, interval=250, description="turn the image")
+        ipywidgets.jslink((play, "value"), (self.slider, "value"))
+        self.choice = ipywidgets.BoundedIntText(
+            value=0, min=0, max=len(self.images) - 1, description="image", layout={"width": "160px"}
+        )
+        return play
 
     def _show(self, change: object = None) -> None:
         number, angle = self.choice.value, self.slider.value

@@ -263,7 +263,7 @@ def test_a_file_is_run_without_jupyter(tmp_path):
     path = tmp_path / "small.ipynb"
     path.write_text(json.dumps(notebook("import sys", cell("assert sys", "q1_check", points=1))))
     program = (
-        "import sys; from proctor import inprocess\n"
+        "import sys; from proctor.catalogue import inprocess\n"
         "results = inprocess.run(sys.argv[1])\n"
         "print(inprocess.scores(results, sys.argv[1]))\n"
         "loaded = {'IPython', 'nbformat', 'nbgrader', 'jupyter_core', 'numpy'} & sys.modules.keys()\n"
