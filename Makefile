@@ -13,16 +13,19 @@ DL1_SOURCES := $(shell find dl1 -name '*.py' -o -path 'dl1/data/*.txt')
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
-.PHONY: help demo test lab check misconceptions wheel clean distclean
+.PHONY: help demo test test-fast lab check misconceptions wheel clean distclean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DL1) ## the course from source to feedback, with three example students
 	@$(VENV_PYTHON) -m demo $(ARGS)
 
 test: check ## all checks and tests; lists what was skipped
-	@$(VENV_PYTHON) -m pytest $(ARGS)
+	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+test-fast: check ## the checks, and the tests that need no more than seconds
+	@$(VENV_PYTHON) -m pytest --numprocesses auto -m "not slow" $(ARGS)
 
 # nbgrader takes its configuration from the folder where JupyterLab starts, its terminals from JUPYTER_CONFIG_PATH.
 lab: $(DL1) ## JupyterLab on the course; COURSE=demo/run/course opens the demo's, ARGS are passed on

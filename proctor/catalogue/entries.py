@@ -17,6 +17,7 @@ from proctor.notebooks import cells as notebook_cells
 
 _KEYS = {"wrong": {"name", "cell", "hint", "loses"}, "right": {"name", "cell", "why"}}
 _CHANGE_KEYS = {"change", "source"}
+_OPTIONAL_KEYS = {"wrong": {"breaks"}, "right": set()}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Entry:
         loses: grade_ids of the test cells that a wrong variant loses.
         changes: pairs of old and new text, or None if `source` has the whole cell's text.
         where: file and entry, for messages.
+        breaks: beginnings of the rules in the notebook that a wrong variant breaks.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Entry:
     changes: tuple[tuple[str, str], ...] | None
     source: str | None
     where: str
+    breaks: tuple[str, ...] = ()
 
 
 def load(path: str | Path) -> list[Entry]:
@@ -134,7 +137,7 @@ def _entries_of(file: Path) -> Iterator[Entry]:
 def _entry(file: Path, kind: str, number: int, table: dict[str, Any]) -> Entry:
     name = table.get("name")
     where = f"{file}: {kind} entry " + (repr(name) if isinstance(name, str) and name else f"number {number}")
-    known = sorted(_KEYS[kind] | _CHANGE_KEYS)
+    known = sorted(_KEYS[kind] | _CHANGE_KEYS | _OPTIONAL_KEYS[kind])
     for key in table:
         if key not in known:
             raise ProctorError(f"{where}: unknown key {key!r}; a {kind} entry has: {', '.join(known)}")
@@ -154,6 +157,7 @@ def _entry(file: Path, kind: str, number: int, table: dict[str, Any]) -> Entry:
         changes=_changes(where, table["change"]) if "change" in table else None,
         source=_whole_cell(where, table["source"]) if "source" in table else None,
         where=where,
+        breaks=_breaks(where, table.get("breaks", [])),
     )
 
 
@@ -168,6 +172,12 @@ def _loses(where: str, value: object) -> tuple[str, ...]:
             f"{where}: `loses` has cells of {' and '.join(questions)}, and a mistake may cost one question only; "
             "declare one question's cells, and let the other checks put doubles in place of this answer"
         )
+    return tuple(value)
+
+
+def _breaks(where: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(rule, str) and rule.strip() for rule in value):
+        raise ProctorError(f"{where}: `breaks` has to be a list of rules, each by the words that it begins with")
     return tuple(value)
 
 
