@@ -149,7 +149,7 @@ def test_a_change_may_join_what_a_marker_separates(load):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("name =", "nmae =", "wrong entry number 1: unknown key 'nmae'; a wrong entry has: cell, change, hint, loses"),
+        ("name =", "nmae =", "wrong entry number 1: unknown key 'nmae'; a wrong entry has: breaks, cell, change, hint"),
         ('hint = "you divide by one number too few"', "", "wrong entry 'mean-of-all-but-one': add `hint`"),
         ('hint = "you divide by one number too few"', 'hint = " "', "add `hint`, a text that is not empty"),
         ('loses = ["q1_1_values", "q1_1_single"]', "", "add `loses`"),
@@ -163,6 +163,8 @@ def test_a_change_may_join_what_a_marker_separates(load):
         ("[['''len(numbers)''', '''(len(numbers) - 1)''']]", "['a', 'b']", "write `change` as a list of pairs"),
         ("'''(len(numbers) - 1)'''", "'''len(numbers)'''", "old and new text of a change are the same"),
         ("cell =", "cell", "is not TOML .*; correct it there"),
+        ("hint =", "breaks = 'It is a mean'\nhint =", "`breaks` has to be a list of rules"),
+        ("hint =", "breaks = [' ']\nhint =", "`breaks` has to be a list of rules"),
     ],
 )
 def test_a_mistake_in_an_entry_is_named_with_file_and_entry(load, old, new, said):
@@ -220,18 +222,6 @@ def test_a_changed_cell_that_is_no_python_and_one_that_is_the_reference_are_refu
 )
 def test_the_question_of_a_cell(grade_id, expected):
     assert catalogue.question(grade_id) == expected
-
-
-def test_solutions_are_cleared_as_nbgrader_does():
-    preprocessors = pytest.importorskip("nbgrader.preprocessors")
-    nbformat = pytest.importorskip("nbformat")
-    method = "    def f(self):\n        ### BEGIN SOLUTION\n        pass\n        ### END SOLUTION\n"
-    several = f"import math\n{MEAN}\n\n\nclass A:\n{method}"
-    clear = preprocessors.ClearSolutions(code_stub={"python": notebook_cells.STUB})
-    for source in (MEAN, several, "no = 'markers'"):
-        copy = nbformat.from_dict(cell(source, "q1_1_mean"))
-        copy, _ = clear.preprocess_cell(copy, {"language": "python"}, 0)
-        assert notebook_cells.cleared(source) == copy.source
 
 
 def test_a_catalogue_that_fits_passes_and_the_table_says_what_was_lost(course, capsys, tmp_path):

@@ -3,7 +3,18 @@ import json
 import pytest
 
 from proctor.errors import ProctorError
-from proctor.notebooks.cells import Region, find_notebooks, grade_id, read, regions, role, scan_regions, source
+from proctor.notebooks.cells import (
+    STUB,
+    Region,
+    cleared,
+    find_notebooks,
+    grade_id,
+    read,
+    regions,
+    role,
+    scan_regions,
+    source,
+)
 
 CELL = {"cell_type": "markdown", "metadata": {}, "source": ["Grüße\n", "two"]}
 NOTEBOOK = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -121,3 +132,18 @@ def test_find_notebooks_refuses(tmp_path, name, words):
     (tmp_path / "x.md").touch()
     with pytest.raises(ProctorError, match=words):
         find_notebooks([tmp_path / name])
+
+
+def test_solutions_are_cleared_as_nbgrader_does():
+    preprocessors = pytest.importorskip("nbgrader.preprocessors")
+    nbformat = pytest.importorskip("nbformat")
+    mean = (
+        "def mean(numbers):\n    ### BEGIN SOLUTION\n    total = sum(numbers)\n    return total\n    ### END SOLUTION"
+    )
+    method = "    def f(self):\n        ### BEGIN SOLUTION\n        pass\n        ### END SOLUTION\n"
+    several = f"import math\n{mean}\n\n\nclass A:\n{method}"
+    clear = preprocessors.ClearSolutions(code_stub={"python": STUB})
+    for text in (mean, several, "no = 'markers'"):
+        content = managed("code", solution=True) | {"source": text}
+        copy, _ = clear.preprocess_cell(nbformat.from_dict(content), {"language": "python"}, 0)
+        assert cleared(text) == copy.source

@@ -83,6 +83,7 @@ def test_a_probe_leaves_nothing_behind_for_the_next_one(session):
     assert answer(one, "a", "def change():\n    return x") == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -134,6 +135,7 @@ def test_too_much_output_is_cut_and_said(session):
     assert text(outcomes[1]) == "fine\n"
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_again_and_again_ends_the_notebook(session):
     one = session(*["import os; os._exit(0)"] * 7, "print('never')")
     outcomes = one.run()
@@ -150,6 +152,7 @@ def test_threads_and_signal_masks_do_not_stop_snapshots(session):
     assert answer(one, "a", "def read():\n    return x") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("probe", "kind"),
     [
@@ -260,6 +263,7 @@ def test_forged_outputs_are_dropped_or_cut_to_form():
     assert outputs == [{"output_type": "execute_result", "data": {}, "metadata": {}, "execution_count": None}]
 
 
+@pytest.mark.slow
 def test_a_notebook_that_takes_too_long_loses_what_is_left(session):
     one = session(
         "value = 1",
