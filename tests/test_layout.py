@@ -418,6 +418,19 @@ def test_no_name_of_a_page_is_that_of_a_module_beside_it():
         assert set(import_module(package).__all__) & beside <= {"handed_in_model"}, package
 
 
+def test_guides_name_files_that_are_there():
+    # Of a student, or of an attack.
+    of_others = {"gpt.py", "graph_cnn.py", "torch.py", "sitecustomize.py", "exercise.py"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    guides = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("*/*.md")]
+    assert len(guides) > 10
+    for guide in guides:
+        for name in re.findall(r"[`(]([\w./-]+\.(?:py|toml|ipynb))[`)]", guide.read_text(encoding="utf-8")):
+            path = name.removeprefix("../")
+            there = any(file == path or file.endswith(f"/{path}") for file in tracked)
+            assert there or path in of_others or path.startswith("/"), f"{guide.name} names {name}"
+
+
 def test_misconceptions_hold_no_program():
     files = [file for file in (ROOT / "misconceptions").rglob("*") if file.is_file()]
     assert files

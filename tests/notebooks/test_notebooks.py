@@ -72,7 +72,9 @@ def test_points_per_question(name):
 
 
 @pytest.mark.parametrize("name", POINTS)
-@pytest.mark.parametrize("key", [None, b"one submission", b"another", b"a third"])
+@pytest.mark.parametrize(
+    "key", [None, *(pytest.param(key, marks=pytest.mark.slow) for key in (b"one submission", b"another", b"a third"))]
+)
 def test_reference_gets_every_autograded_point_with_any_draw_of_the_inputs(name, key, beside, tmp_path, monkeypatch):
     shutil.copytree(beside, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

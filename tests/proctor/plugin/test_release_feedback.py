@@ -14,7 +14,10 @@ from nbgrader.exchange import ExchangeError
 from proctor.checking.verdict import Record, Verdict, record_path
 from proctor.plugin.release_feedback import ReleaseFeedback
 
-pytestmark = pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Object of type:sqlalchemy.exc.SAWarning"),
+]
 ASSIGNMENT, NOTEBOOK = "hw", "2a"
 POINTS = {"q1": 1.0, "q2": 2.0}
 
