@@ -123,6 +123,7 @@ def _entries_of(file: Path) -> Iterator[Entry]:
         raise ProctorError(f"{file}: is not TOML ({error}); correct it there") from None
     names: set[str] = set()
     content.pop(catalogue_setup.KEY, None)
+    content.pop("equivalent", None)  # of mutants, which `equivalents` reads
     for kind, tables in content.items():
         if kind not in _KEYS or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise ProctorError(f"{file}: {kind!r} is unknown here; an entry begins with [[wrong]] or [[right]]")

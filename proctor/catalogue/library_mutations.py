@@ -1,0 +1,81 @@
+"""Mutations by the operators of the library cosmic-ray: arithmetic, comparison, boolean, unary, numbers, loops.
+
+Only its operators are used, which change a syntax tree of parso. Its own runner starts a process and imports the code
+under test for each mutant, and knows no notebooks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from proctor.catalogue.solution_text import SolutionText
+from proctor.errors import ProctorError
+
+# The library replaces each binary operator by each other; between these groups the result is never a number.
+_ARITHMETIC = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Pow", "Mod")
+_BITS = ("BitOr", "BitAnd", "BitXor")
+_OTHERS = (
+    "AddNot",
+    "ReplaceTrueWithFalse",
+    "ReplaceFalseWithTrue",
+    "ReplaceAndWithOr",
+    "ReplaceOrWithAnd",
+    "ReplaceBreakWithContinue",
+    "ReplaceContinueWithBreak",
+    "NumberReplacer",
+    "ZeroIterationForLoop",
+)
+
+
+def mutations(cell: SolutionText) -> Iterator[tuple[str, str]]:
+    """Name of an operator and the text that it makes, one at a time.
+
+    Raises:
+        ProctorError: the library is not installed.
+    """
+    try:
+        import parso
+        from cosmic_ray.ast import ast_nodes
+        from cosmic_ray.operators.provider import OperatorProvider
+    except ImportError:
+        raise ProctorError("mutants need the library cosmic-ray: pip install -c constraints.txt 'proctor[dev]'") from None
+    provider = OperatorProvider()
+    for name in filter(_fits, provider):
+        operator = provider[name]()
+        # A changed tree can't be changed back: each mutant begins with a tree of its own.
+        for number, (node, index) in enumerate(_places(operator, ast_nodes(parso.parse(cell.text)), cell)):
+            del node, index
+            tree = parso.parse(cell.text)
+            node, index = list(_places(operator, ast_nodes(tree), cell))[number]
+            _put(node, operator.mutate(node, index))
+            yield _short(name), tree.get_code()
+
+
+def _places(operator: Any, nodes: Iterator[Any], cell: SolutionText) -> Iterator[tuple[Any, int]]:
+    for node in nodes:
+        for index, ((line, _), (last, _)) in enumerate(operator.mutation_positions(node)):
+            if all(number in cell.lines for number in range(line, last + 1)):
+                yield node, index
+
+
+def _put(node: Any, new: Any) -> None:
+    """Puts what an operator returned in the place of the node that it was given."""
+    if new is not node:
+        siblings = node.parent.children
+        siblings[:] = [new if one is node else one for one in siblings if one is not node or new is not None]
+
+
+def _fits(name: str) -> bool:
+    kind, _, pair = name.partition("_")
+    old, _, new = pair.partition("_")
+    if kind == "ReplaceBinaryOperator":
+        return any(old in group and new in group for group in (_ARITHMETIC, _BITS))
+    return kind in ("ReplaceComparisonOperator", "ReplaceUnaryOperator") or name in _OTHERS
+
+
+def _short(name: str) -> str:
+    """`number` for NumberReplacer, `binary-add-sub` for ReplaceBinaryOperator_Add_Sub."""
+    words = re.findall(r"[A-Z][a-z]*", re.sub(r"Operator|Replacer|Replace", "", name))
+    return "-".join(words).lower()
