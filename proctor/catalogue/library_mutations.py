@@ -62,6 +62,9 @@ def _places(operator: Any, nodes: Iterator[Any], cell: SolutionText) -> Iterator
 
 def _put(node: Any, new: Any) -> None:
     """Puts what an operator returned in the place of the node that it was given."""
+    if new is not None and new.type == "number":
+        # The library puts a space in front, and drops what stood there.
+        new.value, new.prefix = new.value.strip(), node.prefix
     if new is not node:
         siblings = node.parent.children
         siblings[:] = [new if one is node else one for one in siblings if one is not node or new is not None]
@@ -77,5 +80,5 @@ def _fits(name: str) -> bool:
 
 def _short(name: str) -> str:
     """`number` for NumberReplacer, `binary-add-sub` for ReplaceBinaryOperator_Add_Sub."""
-    words = re.findall(r"[A-Z][a-z]*", re.sub(r"Operator|Replacer|Replace", "", name))
-    return "-".join(words).lower()
+    kind, *pair = re.sub(r"Operator|Replacer|Replace", "", name).split("_")
+    return "-".join([*re.findall(r"[A-Z][a-z]*", kind), *pair]).lower()

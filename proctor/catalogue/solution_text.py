@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -15,16 +17,16 @@ _ATOMS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.List, ast.Tuple,
 
 
 class SolutionText:
-    """A solution cell without its marker lines.
+    """A solution cell without its marker lines and its comments.
 
     Attributes:
-        text: the cell's text.
+        text: the cell's text; each comment leaves its line behind.
         tree: its syntax tree; lines and columns are those of `text`.
         lines: numbers of the lines that lie in a solution region; all lines if the cell has none.
     """
 
     def __init__(self, source: str) -> None:
-        self.text = notebook_cells.without_markers(source)
+        self.text = _without_comments(notebook_cells.without_markers(source))
         self.tree = ast.parse(self.text)
         regions = notebook_cells.regions(source, "SOLUTION")
         markers = {line for region in regions for line in (region.begin, region.end)}
@@ -120,6 +122,15 @@ class SolutionText:
                 return True
             node = self.parents.get(node)
         return False
+
+
+def _without_comments(text: str) -> str:
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            lines[line - 1] = lines[line - 1][:column].rstrip()
+    return "\n".join(lines)
 
 
 def position(node: ast.AST) -> str:

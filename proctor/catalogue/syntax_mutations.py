@@ -9,9 +9,11 @@ import ast
 import itertools
 from collections.abc import Iterator
 
-from proctor.catalogue.solution_text import SolutionText
+from proctor.catalogue.solution_text import SolutionText, called_name
 
 _AXES = ("dim", "axis")
+# `x.transpose(1, 2)` is `x.transpose(2, 1)`.
+_SYMMETRIC = ("transpose", "swapaxes", "swapdims")
 # `a - b` is not `b - a`.
 _NOT_COMMUTATIVE = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
 
@@ -46,8 +48,24 @@ def _statement_dropped(cell: SolutionText) -> Iterator[str]:
 def _statements_swapped(cell: SolutionText) -> Iterator[str]:
     for block in cell.blocks():
         for first, second in itertools.pairwise(block):
-            if not isinstance(second, ast.Return | ast.FunctionDef) and not isinstance(first, ast.FunctionDef):
+            fixed = isinstance(second, ast.Return | ast.FunctionDef) or isinstance(first, ast.FunctionDef)
+            if not fixed and not _independent(first, second):
                 yield cell.replaced((first, cell.segment(second)), (second, cell.segment(first)))
+
+
+def _independent(first: ast.stmt, second: ast.stmt) -> bool:
+    """Whether two assignments to names use nothing of each other."""
+    if not all(isinstance(one, ast.Assign) for one in (first, second)):
+        return False
+    if any(isinstance(target, ast.Attribute | ast.Subscript) for one in (first, second) for target in one.targets):
+        return False
+    set_first, set_second = _names(first, ast.Store), _names(second, ast.Store)
+    used_first, used_second = _names(first, ast.Load), _names(second, ast.Load)
+    return not (set_first & (set_second | used_second) or set_second & used_first)
+
+
+def _names(statement: ast.stmt, context: type[ast.expr_context]) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
 
 
 def _call_dropped(cell: SolutionText) -> Iterator[str]:
@@ -62,6 +80,8 @@ def _call_dropped(cell: SolutionText) -> Iterator[str]:
 
 def _arguments_swapped(cell: SolutionText) -> Iterator[str]:
     for node in cell.nodes(ast.Call, ast.List, ast.Tuple):
+        if called_name(node) in _SYMMETRIC:
+            continue
         for first, second in itertools.pairwise(node.args if isinstance(node, ast.Call) else node.elts):
             yield cell.replaced((first, cell.segment(second)), (second, cell.segment(first)))
 

@@ -16,7 +16,8 @@ from proctor.catalogue.solution_text import Function, SolutionText, called_name,
 _TENSORS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp)
 # What only asks a tensor for its form, which is the same without a history, or rounded.
 _FORM = {"shape", "device", "dtype", "ndim", "size", "dim", "numel", "new_zeros", "new_ones", "new_full", "detach"}
-_LIKE = re.compile(r"(zeros|ones|full|empty)_like$|^(len|range|isinstance)$")
+_ASKING = re.compile(r"(zeros|ones|full|empty)_like$|^(len|range|isinstance)$")
+_NEW = re.compile(r"^(new_)?(zeros|ones|full|empty|arange|eye|tensor)(_like)?$")
 _TRANSPOSING = {"transpose", "permute", "swapaxes", "movedim", "t", "flip"}
 _TRANSPOSED = {"T", "mT"}
 _IN_PLACE = {ast.Add: "add_", ast.Sub: "sub_", ast.Mult: "mul_", ast.Div: "div_", ast.Pow: "pow_"}
@@ -53,11 +54,20 @@ def mutations(cell: SolutionText, seen: Seen) -> Iterator[tuple[str, str]]:
 def _intermediate(cell: SolutionText, seen: Seen, kind: str = "real") -> Iterator[ast.expr]:
     """Expressions that were tensors of a kind, where more than their form is used."""
     for node in cell.expressions(*_TENSORS):
-        above = cell.parents.get(node)
-        asked = isinstance(above, ast.Attribute) and above.attr in _FORM
-        measured = isinstance(above, ast.Call) and above.args[:1] == [node] and _LIKE.search(called_name(above))
-        if seen.is_a(node, kind) and not asked and not measured and not isinstance(above, ast.Compare):
+        if seen.is_a(node, kind) and not _NEW.search(called_name(node)) and not _asked_for_form(cell, node):
             yield node
+
+
+def _asked_for_form(cell: SolutionText, node: ast.expr) -> bool:
+    """Whether all that is made of it is a shape, an answer to yes or no, or a tensor like it."""
+    above = cell.parents.get(node)
+    if isinstance(above, ast.Compare) or (isinstance(above, ast.Attribute) and above.attr in _FORM):
+        return True
+    while isinstance(above, ast.expr):
+        if isinstance(above, ast.Call) and above.args[:1] == [node] and _ASKING.search(called_name(above)):
+            return True
+        node, above = above, cell.parents.get(above)
+    return False
 
 
 def _detached(cell: SolutionText, seen: Seen) -> Iterator[str]:
@@ -166,7 +176,7 @@ def _float32(cell: SolutionText, seen: Seen) -> Iterator[str]:
             yield cell.replaced((node, "torch.float32"))
     for node in _intermediate(cell, seen):
         # Where no test has another dtype, it is enough to say so of the result.
-        if seen.is_a(node, "other") or isinstance(cell.parents[node], ast.Return):
+        if called_name(node) != "float" and (seen.is_a(node, "other") or isinstance(cell.parents[node], ast.Return)):
             yield cell.replaced((node, f"{cell.operand(node)}.float()"))
 
 
@@ -186,7 +196,7 @@ def _transposition(cell: SolutionText, seen: Seen) -> Iterator[str]:
 def _mask(cell: SolutionText, seen: Seen) -> Iterator[str]:
     """Shifted by one along its last two axes, or the other way round."""
     for node in _intermediate(cell, seen, "bool"):
-        for changed in (f"{cell.operand(node)}.roll({by}, {axis})" for by in (1, -1) for axis in (-1, 0)):
+        for changed in (f"{cell.operand(node)}.roll({by}, {axis})" for by in (1, -1) for axis in (-1, -2)):
             yield cell.replaced((node, changed))
         yield cell.replaced((node, f"(~{cell.operand(node)})"))
 
