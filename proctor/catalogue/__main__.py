@@ -102,9 +102,7 @@ def _mutants_checked(options: argparse.Namespace) -> int:
     equivalent: set[Mutant] = set()
     problems = []
     for path, wanted, setup, listed, wrong in planned:
-        own = examine(
-            path, wanted, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress
-        )
+        own = examine(path, wanted, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress)
         made = [mutant for one in own for mutant in one.made]
         fine, stale = sorted_out(listed, made, [mutant for one in own for mutant in one.surviving])
         examined += own
@@ -157,7 +155,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run answers that are made from the references by rule, in place of the catalogued ones",
     )
     parser.add_argument(
-        "--question", nargs="+", action="extend", default=[], metavar="N.N", help="with --mutants: of these questions only"
+        "--question",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="N.N",
+        help="with --mutants: of these questions only",
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:

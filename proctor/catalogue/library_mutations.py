@@ -6,8 +6,9 @@ under test for each mutant, and knows no notebooks.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from proctor.catalogue.solution_text import SolutionText
@@ -36,28 +37,28 @@ def mutations(cell: SolutionText) -> Iterator[tuple[str, str]]:
         ProctorError: the library is not installed.
     """
     try:
-        import parso
-        from cosmic_ray.ast import ast_nodes
+        from cosmic_ray.ast import ast_nodes, get_ast
         from cosmic_ray.operators.provider import OperatorProvider
     except ImportError:
-        raise ProctorError("mutants need the library cosmic-ray: pip install -c constraints.txt 'proctor[dev]'") from None
+        raise ProctorError("mutants need the library cosmic-ray: pip install -c constraints.txt -e '.[dev]'") from None
     provider = OperatorProvider()
+    nodes = list(ast_nodes(get_ast(cell.text)))
     for name in filter(_fits, provider):
         operator = provider[name]()
-        # A changed tree can't be changed back: each mutant begins with a tree of its own.
-        for number, (node, index) in enumerate(_places(operator, ast_nodes(parso.parse(cell.text)), cell)):
-            del node, index
-            tree = parso.parse(cell.text)
-            node, index = list(_places(operator, ast_nodes(tree), cell))[number]
+        for number, index in _places(operator, nodes, cell):
+            # A changed tree can't be changed back: each mutant begins with a tree of its own.
+            tree = get_ast(cell.text)
+            node = next(itertools.islice(ast_nodes(tree), number, None))
             _put(node, operator.mutate(node, index))
             yield _short(name), tree.get_code()
 
 
-def _places(operator: Any, nodes: Iterator[Any], cell: SolutionText) -> Iterator[tuple[Any, int]]:
-    for node in nodes:
+def _places(operator: Any, nodes: Sequence[Any], cell: SolutionText) -> Iterator[tuple[int, int]]:
+    """Numbers of the nodes that an operator can change in the solution, and of its ways to change each."""
+    for number, node in enumerate(nodes):
         for index, ((line, _), (last, _)) in enumerate(operator.mutation_positions(node)):
-            if all(number in cell.lines for number in range(line, last + 1)):
-                yield node, index
+            if all(one in cell.lines for one in range(line, last + 1)):
+                yield number, index
 
 
 def _put(node: Any, new: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import tempfile
@@ -106,6 +107,8 @@ def examine(
     notebook = notebook_cells.read(path)
     preload(notebook)
     found = []
+    # A collection in a child would copy every page of what was imported.
+    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch)
         for target in wanted:
@@ -118,12 +121,11 @@ def examine(
             progress(
                 f"{path.stem} {target.cell}: {len(made)} mutants, {len(one.surviving)} not killed ({one.seconds:.0f} s)"
             )
+    gc.unfreeze()
     return found
 
 
-def _examined(
-    target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, limit: float
-) -> Examined:
+def _examined(target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, limit: float) -> Examined:
     jobs = {
         str(number): functools.partial(run, target, {target.cell: f"{recording.IMPORT}\n{mutant.source}"})
         for number, mutant in enumerate(made)

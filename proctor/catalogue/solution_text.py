@@ -1,4 +1,4 @@
-"""The text of a solution cell with its syntax tree, and what of it may be changed: the lines of the solution regions."""
+"""The text of a solution cell with its syntax tree, and what of it may be changed: the solution's own lines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class SolutionText:
     def nodes(self, *types: type[ast.AST]) -> Iterator[ast.AST]:
         """Nodes of these types in the solution, in the order of the text."""
         found = [node for node in ast.walk(self.tree) if isinstance(node, types) and self.inside(node)]
-        return iter(sorted(found, key=lambda node: (node.lineno, node.col_offset, -node.end_lineno, -node.end_col_offset)))
+        # What begins at the same place is longer outside than inside.
+        return iter(sorted(found, key=lambda node: (self.span(node)[0], -self.span(node)[1])))
 
     def expressions(self, *types: type[ast.expr]) -> Iterator[ast.expr]:
         """Expressions of these types whose value is read."""

@@ -21,10 +21,10 @@ _NEW = re.compile(r"^(new_)?(zeros|ones|full|empty|arange|eye|tensor)(_like)?$")
 _TRANSPOSING = {"transpose", "permute", "swapaxes", "movedim", "t", "flip"}
 _TRANSPOSED = {"T", "mT"}
 _IN_PLACE = {ast.Add: "add_", ast.Sub: "sub_", ast.Mult: "mul_", ast.Div: "div_", ast.Pow: "pow_"}
-_IN_PLACE_CALLS = set(
-    "abs clamp cos div exp fill flatten index_add masked_fill mul neg pow relu rsqrt scatter scatter_add scatter_reduce "
-    "sigmoid sin sqrt squeeze transpose unsqueeze".split()
-) - {"flatten"}
+_IN_PLACE_CALLS = re.compile(
+    r"abs|clamp|cos|div|exp|fill|index_add|masked_fill|mul|neg|pow|relu|rsqrt|scatter(_add|_reduce)?|sigmoid|sin|sqrt|"
+    r"squeeze|transpose|unsqueeze"
+)
 _DRAWING = re.compile(r"drop|rand|multinomial|bernoulli|shuffle", re.IGNORECASE)
 
 
@@ -96,7 +96,7 @@ def _in_place(cell: SolutionText, seen: Seen) -> Iterator[str]:
             changed = f"{cell.operand(node.left)}.{_IN_PLACE[type(node.op)]}({cell.segment(node.right)})"
             yield cell.replaced((node, changed))
     for call in cell.expressions(ast.Call):
-        if not isinstance(call.func, ast.Attribute) or call.func.attr not in _IN_PLACE_CALLS:
+        if not isinstance(call.func, ast.Attribute) or not _IN_PLACE_CALLS.fullmatch(call.func.attr):
             continue
         of_tensor = isinstance(call.func.value, ast.Name | ast.Attribute | ast.Subscript)
         if of_tensor and seen.is_a(call.func.value, "tensor") and seen.is_a(call, "tensor"):
