@@ -13,7 +13,7 @@ DL1_SOURCES := $(shell find dl1 -name '*.py' -o -path 'dl1/data/*.txt')
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
-.PHONY: help demo test test-fast lab check misconceptions wheel clean distclean
+.PHONY: help demo test test-fast lab check misconceptions mutants wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ check: $(DL1) ## style of the code, form and rules of the notebooks
 
 misconceptions: $(DL1) ## apply every catalogued answer; print which graded cells lose points
 	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions $(ARGS)
+
+mutants: $(DL1) ## change every reference answer by rule; print which changes no test of its question notices
+	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions --mutants $(ARGS)
 
 wheel: $(ENV) ## dl1 as one file for students, in dist/
 	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1

@@ -1,6 +1,7 @@
 """The command `python -m proctor.catalogue [SOURCE_FOLDER CATALOGUE_FOLDER]`: runs every catalogued answer.
 
-A wrong variant has to lose its own points and no others, a correct one none.
+A wrong variant has to lose its own points and no others, a correct one none. With --mutants it runs wrong answers that
+are made by rule, and no one's: each has to be lost too.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from proctor.catalogue import kill_table
+from proctor.catalogue import kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
+from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
 from proctor.catalogue.kill_table import Verdict
-from proctor.catalogue.setup import read_setup
+from proctor.catalogue.mutant_runs import Examined, examine, targets
+from proctor.catalogue.mutants import Mutant
+from proctor.catalogue.setup import Setup, read_setup
 from proctor.catalogue.variant_runs import check_notebook
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
@@ -37,6 +41,10 @@ def _notebook_of(stem: str, folder: str) -> Path:
     return found[0]
 
 
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _checked(options: argparse.Namespace) -> int:
     catalogue = Path(options.catalogue)
     entries = load(catalogue / f"{options.notebook}.toml" if options.notebook else catalogue)
@@ -55,7 +63,7 @@ def _checked(options: argparse.Namespace) -> int:
             setup=setup,
             at_once=options.jobs,
             timeout=options.timeout,
-            progress=lambda line: print(line, file=sys.stderr, flush=True),
+            progress=_progress,
         )
         # With a part of the entries only, most checks would be listed.
         untested = None if options.only else untested
@@ -69,12 +77,56 @@ def _checked(options: argparse.Namespace) -> int:
     return 1 if any(verdict.surprise for verdict in verdicts) else 0
 
 
+def _mutants_checked(options: argparse.Namespace) -> int:
+    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
+    planned, known = [], set()
+    for path in _notebooks(options):
+        found = targets(notebook_cells.read(path))
+        known |= {target.question for target in found}
+        wanted = [target for target in found if not asked or target.question in asked]
+        file = Path(options.catalogue) / f"{path.stem}.toml"
+        cells = {target.cell for target in wanted}
+        listed = read_equivalents(file)
+        problems = [
+            f"{entry.where}: {entry.cell} is no solution cell with tests; correct `cell`"
+            for entry in listed
+            if entry.cell not in {target.cell for target in found}
+        ]
+        if wanted:
+            setup = read_setup(file) if file.is_file() else Setup()
+            planned.append((path, wanted, setup, [entry for entry in listed if entry.cell in cells], problems))
+    if asked - known:
+        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
+        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
+    examined: list[Examined] = []
+    equivalent: set[Mutant] = set()
+    problems = []
+    for path, wanted, setup, listed, wrong in planned:
+        own = examine(path, wanted, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress)
+        made = [mutant for one in own for mutant in one.made]
+        fine, stale = sorted_out(listed, made, [mutant for one in own for mutant in one.surviving])
+        examined += own
+        equivalent |= fine
+        problems += wrong + stale
+    print(mutant_table.as_text(examined, equivalent))
+    print(f"\n{mutant_table.summary(examined, equivalent)}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 2 if problems else int(any(set(one.surviving) - equivalent for one in examined))
+
+
+def _notebooks(options: argparse.Namespace) -> list[Path]:
+    if options.notebook:
+        return [_notebook_of(options.notebook, options.source)]
+    return notebook_cells.find_notebooks([options.source])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; exit status 0 if every variant behaves as declared, 1 for a surprise, 2 for errors."""
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--markdown FILE]",
+        "[--timeout SECONDS] [--markdown FILE] [--mutants [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -97,11 +149,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="limit for each run (%(default)g)"
     )
     parser.add_argument("--markdown", metavar="FILE", help="also write the tables to this Markdown file")
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="run answers that are made from the references by rule, in place of the catalogued ones",
+    )
+    parser.add_argument(
+        "--question",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="N.N",
+        help="with --mutants: of these questions only",
+    )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
+    if options.question and not options.mutants or options.mutants and (options.only or options.markdown):
+        parser.error("--question goes with --mutants, --only and --markdown go without")
     try:
-        return _checked(options)
+        return _mutants_checked(options) if options.mutants else _checked(options)
     except ProctorError as error:
         print(error, file=sys.stderr)
         return 2

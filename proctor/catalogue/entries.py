@@ -122,8 +122,8 @@ def _entries_of(file: Path) -> Iterator[Entry]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProctorError(f"{file}: is not TOML ({error}); correct it there") from None
     names: set[str] = set()
-    # These say something about the notebook, not about an answer; other modules read them.
-    for key in (catalogue_setup.KEY, "untested"):
+    # These say something about the notebook or about mutants, not about an answer; other modules read them.
+    for key in (catalogue_setup.KEY, "untested", "equivalent"):
         content.pop(key, None)
     for kind, tables in content.items():
         if kind not in _KEYS or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):

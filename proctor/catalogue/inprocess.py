@@ -83,6 +83,7 @@ def run(
     *,
     sources: Mapping[str, str] | None = None,
     cells: Callable[[dict[str, Any]], bool] | None = None,
+    last: Callable[[CellResult], bool] | None = None,
 ) -> list[CellResult]:
     """Run the code cells of a notebook in order, in a fresh module; a failing cell does not stop the run.
 
@@ -93,6 +94,7 @@ def run(
         notebook: a notebook file, or its content as `notebook_cells.read` gives it.
         sources: by grade_id, text that stands in place of a code cell's own.
         cells: called with each code cell; those for which it is false are left out.
+        last: called with each result; the run ends after the first for which it is true.
 
     Raises:
         ProctorError: the notebook cannot be read, `sources` names a cell that does not exist, or a cell to be run
@@ -122,6 +124,8 @@ def run(
             error, flags = _execute(text, _registered(f"<{name}: {label}>", text), module, flags)
             _close_figures(figures)
             results.append(CellResult(label, grade_id, *error, *captured()))
+            if last is not None and last(results[-1]):
+                break
     return results
 
 

@@ -56,14 +56,14 @@ def check_notebook(
     points, stubs = _points(notebook), _stubs(notebook)
     preload(notebook)
     with tempfile.TemporaryDirectory(prefix="catalogue-") as scratch:
-        run = functools.partial(_run_in_copy, scratch, path, _prepared(scratch, path, setup, timeout))
+        run = functools.partial(_run_in_copy, scratch, path, prepared(scratch, path, setup, timeout))
         # Who has done nothing has handed in nothing either.
-        untouched = functools.partial(_run_in_copy, scratch, path, _prepared(scratch, path, Setup(), timeout))
+        untouched = functools.partial(_run_in_copy, scratch, path, prepared(scratch, path, Setup(), timeout))
         first = dict(
             run_forked(
                 {
                     "reference": functools.partial(run, {}, None),
-                    "untouched": functools.partial(untouched, stubs, _has_effect),
+                    "untouched": functools.partial(untouched, stubs, has_effect),
                 },
                 at_once=at_once,
                 timeout=timeout,
@@ -72,7 +72,7 @@ def check_notebook(
         _require_all_points(path.name, first["reference"], points)
         progress(f"{path.stem}: the reference solution gets all points ({first['reference'].seconds:.1f} s)")
         entries = {entry.name: entry for entry, _ in variants}
-        jobs = {entry.name: functools.partial(run, {entry.cell: text}, _has_effect) for entry, text in variants}
+        jobs = {entry.name: functools.partial(run, {entry.cell: text}, has_effect) for entry, text in variants}
         verdicts = {}
         for name, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
             verdicts[name] = verdict = _verdict(entries[name], outcome, points)
@@ -134,11 +134,12 @@ def _imports(source: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _has_effect(cell: dict[str, Any]) -> bool:
+def has_effect(cell: dict[str, Any]) -> bool:
+    """Whether the cells below a cell may need it."""
     return DEMO_TAG not in cell["metadata"].get("tags", [])
 
 
-def _prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:
+def prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:
     """A folder with what lies beside the notebook when it runs."""
     # What a notebook writes, an exported module for instance, must not land beside the instructor's source.
     folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
@@ -156,7 +157,7 @@ def _prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:
 
 def _run_before(path: Path, folder: Path) -> list[str]:
     os.chdir(folder)
-    results = inprocess.run(path, cells=lambda cell: _has_effect(cell) and notebook_cells.role(cell) != "test")
+    results = inprocess.run(path, cells=lambda cell: has_effect(cell) and notebook_cells.role(cell) != "test")
     return [f"{result.label}: {result.message}" for result in results if not result.ok]
 
 

@@ -1,0 +1,208 @@
+"""Runs mutants of a notebook's reference answers against the test cells of their own question."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proctor.catalogue import inprocess, recording
+from proctor.catalogue.entries import question
+from proctor.catalogue.forked import Outcome, run_forked
+from proctor.catalogue.inprocess import CellResult
+from proctor.catalogue.mutants import Mutant, mutants_of
+from proctor.catalogue.setup import Setup
+from proctor.catalogue.solution_text import SolutionText
+from proctor.catalogue.variant_runs import has_effect, preload, prepared
+from proctor.errors import ProctorError
+from proctor.notebooks import cells as notebook_cells
+
+# A mutant may take this many times as long as the reference, and some seconds on a busy machine, before it counts as
+# one that hangs.
+_TIMES_AS_LONG = 5
+_SECONDS_MORE = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """A solution cell whose mutants are run.
+
+    Attributes:
+        question: "q2_6".
+        cell: grade_id of the solution cell.
+        tests: grade_ids of the question's test cells below it.
+        needed: numbers of the notebook's cells that run, this one and its tests among them.
+    """
+
+    question: str
+    cell: str
+    tests: tuple[str, ...]
+    needed: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What became of the mutants of one solution cell."""
+
+    target: Target
+    made: Sequence[Mutant]
+    surviving: Sequence[Mutant]
+    timed_out: int
+    seconds: float
+
+
+def targets(notebook: Mapping[str, Any]) -> list[Target]:
+    """The solution cells that have autograded cells of their question below them."""
+    names = [notebook_cells.grade_id(cell) for cell in notebook["cells"]]
+    tests = notebook_cells.autograded_cells(notebook)
+    found = []
+    for cell in notebook_cells.solution_cells(notebook):
+        below = names[names.index(cell) :]
+        own = tuple(name for name in below if name in tests and question(name) == question(cell))
+        if own:
+            end = names.index(own[-1]) + 1
+            numbers = (n for n in range(end) if _is_needed(notebook["cells"][n], own))
+            found.append(Target(question(cell), cell, own, frozenset(numbers)))
+    return found
+
+
+def _is_needed(cell: dict[str, Any], tests: Collection[str]) -> bool:
+    if cell["cell_type"] != "code":
+        return False
+    if notebook_cells.role(cell) == "test":
+        return notebook_cells.grade_id(cell) in tests
+    return has_effect(cell)
+
+
+def examine(
+    path: Path,
+    wanted: Sequence[Target],
+    *,
+    setup: Setup,
+    at_once: int,
+    timeout: float,
+    progress: Callable[[str], None],
+) -> list[Examined]:
+    """Make and run the mutants of some solution cells; each runs in a process and a folder of its own.
+
+    A mutant is killed by the first test cell of its own question that gives no points, and by a time-out.
+
+    Args:
+        wanted: of `targets`.
+        setup: what has to lie beside the notebook.
+        at_once: number of processes at a time.
+        timeout: seconds after which the reference is given up.
+        progress: is given a line for each solution cell.
+
+    Raises:
+        ProctorError: a test cell is not passed by the reference, or this system cannot fork.
+    """
+    path = path.resolve()
+    notebook = notebook_cells.read(path)
+    preload(notebook)
+    found = []
+    # A collection in a child would copy every page of what was imported.
+    gc.freeze()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch)
+        for target in wanted:
+            seen, seconds = _reference(path.name, notebook, target, run, at_once, timeout)
+            source = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
+            made = mutants_of(target.cell, source, seen)
+            limit = min(timeout, _TIMES_AS_LONG * seconds + _SECONDS_MORE)
+            found.append(_examined(target, made, run, at_once, limit))
+            one = found[-1]
+            progress(
+                f"{path.stem} {target.cell}: {len(made)} mutants, {len(one.surviving)} not killed ({one.seconds:.0f} s)"
+            )
+    gc.unfreeze()
+    return found
+
+
+def _examined(target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, limit: float) -> Examined:
+    jobs = {
+        str(number): functools.partial(run, target, {target.cell: f"{recording.IMPORT}\n{mutant.source}"})
+        for number, mutant in enumerate(made)
+    }
+    surviving, timed_out, seconds = [], 0, 0.0
+    for name, outcome in run_forked(jobs, at_once=at_once, timeout=limit):
+        seconds += outcome.seconds
+        if outcome.failure is not None:
+            timed_out += outcome.seconds > limit
+        elif outcome.value is None:
+            surviving.append(int(name))
+    return Examined(target, made, [made[number] for number in sorted(surviving)], timed_out, seconds)
+
+
+def _reference(
+    name: str,
+    notebook: Mapping[str, Any],
+    target: Target,
+    run: Callable[..., Any],
+    at_once: int,
+    timeout: float,
+) -> tuple[recording.Seen, float]:
+    """What the reference's expressions are worth, and the seconds that its tests take."""
+    solution = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
+    with_recording = {target.cell: recording.with_recording(SolutionText(solution))}
+    tests = notebook_cells.autograded_cells(notebook)
+    public = {test: _public_part(notebook_cells.source(tests[test])) for test in target.tests}
+    jobs = {
+        "reference": functools.partial(run, target, {}),
+        "all": functools.partial(run, target, with_recording, answer=recording.taken),
+        "public": functools.partial(run, target, with_recording | public, answer=recording.taken),
+    }
+    outcomes = dict(run_forked(jobs, at_once=at_once, timeout=timeout))
+    _require_no_failure(name, target, outcomes["reference"])
+    for outcome in outcomes.values():
+        if outcome.failure is not None:
+            raise ProctorError(f"{name}: the reference of {target.cell} could not be run: {outcome.failure}")
+    return recording.seen(outcomes["all"].value, outcomes["public"].value), outcomes["reference"].seconds
+
+
+def _require_no_failure(name: str, target: Target, outcome: Outcome) -> None:
+    failed = outcome.failure or outcome.value
+    if failed:
+        raise ProctorError(
+            f"{name}: the reference of {target.cell} has to pass the tests of its question; correct first: {failed}"
+        )
+
+
+def _public_part(source: str) -> str:
+    lines = source.split("\n")
+    for region in reversed(notebook_cells.regions(source, "HIDDEN TESTS")):
+        del lines[region.begin - 1 : region.end]
+    return "\n".join(lines)
+
+
+def _run_in_copy(
+    notebook: Mapping[str, Any],
+    beside: Path,
+    scratch: str,
+    target: Target,
+    sources: Mapping[str, str],
+    answer: Callable[[], Any] | None = None,
+) -> Any:
+    """Message of the first test cell of the question that isn't passed, None if all are; or what `answer` returns."""
+    folder = Path(tempfile.mkdtemp(dir=scratch), beside.name)
+    shutil.copytree(beside, folder)
+    os.chdir(folder)
+    needed = {id(notebook["cells"][number]) for number in target.needed}
+
+    def fails(result: CellResult) -> bool:
+        return result.grade_id in target.tests and not result.passed
+
+    # While values are recorded a test may fail, because the recording shows; the next one shows more.
+    last = fails if answer is None else None
+    results = inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=last)
+    os.chdir("/")
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    if answer is not None:
+        return answer()
+    return next((f"{result.label}: {result.message}" for result in results if fails(result)), None)
