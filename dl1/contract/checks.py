@@ -26,6 +26,11 @@ KINDS = (
     "exception",
     "no exception",
 )
+# A Python number doesn't tell in which dtype it was computed, and students compute in torch's default one. A mean, a
+# deviation or a difference of a few dozen float32 numbers is off by some units in the last place of the largest.
+FLOAT32_RESOLUTION = 8 * torch.finfo(torch.float32).eps
+# None can be what was found.
+_NOTHING = object()
 
 
 def check_close(
@@ -40,6 +45,10 @@ def check_close(
 ) -> None:
     """``|actual − expected| ≤ atol + rtol·|expected|``, element by element, after shape, dtype and finiteness.
 
+    For Python numbers the tolerance is never below what float32 resolves: :data:`FLOAT32_RESOLUTION` times the number,
+    or times the largest number of the same list. What has to be exact is for :func:`check_equal`; what has to be
+    precise comes back as a tensor, which has its dtype.
+
     Args:
         actual: from a probe: tensor, number, or list, tuple or dict of them.
         expected: the same structure. The default tolerances suit a few float32 operations on numbers near 1.
@@ -50,27 +59,35 @@ def check_close(
     Raises:
         CheckFailed: with the kind of the first difference found.
     """
-    options = {"rtol": rtol, "atol": atol, "inputs": inputs, "finite": finite}
+    _check_close(actual, expected, 0.0, name, {"rtol": rtol, "atol": atol, "inputs": inputs, "finite": finite})
+
+
+def _check_close(actual: Any, expected: Any, scale: float, name: str, options: dict[str, Any]) -> None:
+    """The scale is the largest number of the list that a number stands in; 0 outside of a list."""
+    inputs, finite = options["inputs"], options["finite"]
     if isinstance(expected, dict):
         _same_type(actual, expected, name, inputs)
         if set(actual) != set(expected):
             _fail("wrong type", name, _keys(actual), _keys(expected), inputs)
         for key in expected:
-            check_close(actual[key], expected[key], name=f"{name}, {key}", **options)
+            _check_close(actual[key], expected[key], 0.0, f"{name}, {key}", options)
     elif isinstance(expected, (list, tuple)):
         _same_type(actual, expected, name, inputs)
         if len(actual) != len(expected):
             _fail("wrong shape", name, f"{len(actual)} items", f"{len(expected)} items", inputs)
+        largest = max(map(_magnitude, expected), default=0.0)
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
-            check_close(a, e, name=f"{name}, item {i}", **options)
+            _check_close(a, e, largest, f"{name}, item {i}", options)
     elif isinstance(expected, torch.Tensor):
-        _compare_tensors(actual, expected, rtol, atol, name, inputs, finite)
+        _compare_tensors(actual, expected, options["rtol"], options["atol"], name, inputs, finite)
     else:
         if type(actual) not in (int, float):
             _fail("wrong type", name, _kind(actual), _kind(expected), inputs)
         if finite and type(actual) is float and not math.isfinite(actual):
             _fail("not finite", name, _show(actual), _show(expected), inputs)
-        if not _close(actual, expected, rtol, atol):
+        # A whole number is exact in every dtype.
+        least = FLOAT32_RESOLUTION * max(scale, _magnitude(expected)) if type(actual) is float else 0.0
+        if not _close(actual, expected, options["rtol"], max(options["atol"], least)):
             _fail("wrong value", name, _show(actual), _show(expected), inputs)
 
 
@@ -147,14 +164,28 @@ def check_gradients(
         check_close(actual[key], gradient, rtol=rtol, atol=atol, name=f"{name} of {key}", inputs=inputs)
 
 
-def check_true(condition: bool, *, name: str, inputs: Mapping[str, Any] | None = None) -> None:
+def check_true(
+    condition: bool,
+    *,
+    name: str,
+    wanted: str = "it holds",
+    found: Any = _NOTHING,
+    inputs: Mapping[str, Any] | None = None,
+) -> None:
     """A property that the checker computed from a probe's data, such as "rows sum to 1".
+
+    Args:
+        condition: whether it holds.
+        name: what is checked, in words.
+        wanted: the property in words, shown as what was expected: 'a text with the word "angle"'.
+        found: what the condition was computed from, shown as the student's.
+        inputs: shown when the check fails, so that the case can be repeated by hand.
 
     Raises:
         CheckFailed: kind "wrong value".
     """
     if condition is not True:
-        _fail("wrong value", name, "it does not hold", "it holds", inputs)
+        _fail("wrong value", name, "it does not hold" if found is _NOTHING else _show(found), wanted, inputs)
 
 
 def check_raises(call: Callable[[], Any], *exceptions: type[Exception], name: str = "error for bad input") -> None:
@@ -216,6 +247,13 @@ def _close(actual: float, expected: float, rtol: float, atol: float) -> bool:
         return math.isfinite(difference) and difference <= atol + rtol * abs(expected)
     except OverflowError:  # an int that is too large for a float
         return False
+
+
+def _magnitude(value: Any) -> float:
+    """Absolute value of a Python number; 0 for what is none, and for what no float holds exactly."""
+    if type(value) is int:
+        return float(abs(value)) if abs(value) < 2**53 else 0.0
+    return abs(value) if type(value) is float and math.isfinite(value) else 0.0
 
 
 def _both_nan(actual: Any, expected: Any) -> bool:

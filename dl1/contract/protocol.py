@@ -49,6 +49,7 @@ import hashlib
 import hmac
 import json
 import math
+import numbers
 import struct
 from typing import Any, Protocol
 
@@ -204,8 +205,23 @@ def _pack(value: Any, where: str, depth: int, buffers: list[bytes], count: list[
         return {"d": [[k, _pack(v, f"{where}[{k!r}]", depth + 1, buffers, count)] for k, v in value.items()]}
     if kind is torch.Tensor or kind is torch.nn.Parameter:
         return _pack_tensor(value, where, buffers, count)
-    plain = "a plain torch.Tensor" if isinstance(value, torch.Tensor) else "tensors, numbers, text, or lists of them"
-    raise ProtocolError(f"{where} is a {kind.__module__}.{kind.__qualname__}, which can't be checked: return {plain}")
+    raise ProtocolError(f"{where} is a {kind.__module__}.{kind.__qualname__}, which can't be checked: {_advice(kind)}")
+
+
+def _advice(kind: type) -> str:
+    """What to do about a value of a class that may not cross, from the class alone: the value is a student's."""
+    if issubclass(kind, torch.Tensor):
+        return "return a plain torch.Tensor"
+    # Of numpy's numbers only float64 and str_ are subclasses of Python's.
+    names = {base.__name__ for base in kind.__mro__ if base.__module__ == "numpy"}
+    if "ndarray" in names:
+        return "use torch.as_tensor(…) or .tolist()"
+    for of_numpy, plain in (("bool", bool), ("integer", int), ("floating", float), ("str_", str)):
+        if of_numpy in names or (not names and issubclass(kind, plain)):
+            return f"use {plain.__name__}(…)"
+    if issubclass(kind, numbers.Real):
+        return "use float(…)"
+    return "return tensors, numbers, text, or lists of them"
 
 
 def _pack_tensor(tensor: torch.Tensor, where: str, buffers: list[bytes], count: list[int]) -> Any:

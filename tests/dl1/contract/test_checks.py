@@ -75,6 +75,61 @@ def test_tolerances_are_absolute_plus_relative():
     failure(check_close, 0.011, 0.0, rtol=0.0, atol=0.01)
 
 
+def ways_to_an_accuracy() -> list[float]:
+    """Five of seven, as students write it: torch's default dtype until the last step."""
+    hits = torch.tensor([True, False, True, True, False, True, True])
+    batches = hits.split(3)
+    return [
+        hits.float().mean().item(),
+        (hits.sum() / len(hits)).item(),
+        (sum(batch.float().mean() * len(batch) for batch in batches) / len(hits)).item(),
+        hits.sum().item() / len(hits),
+    ]
+
+
+@pytest.mark.parametrize("atol", [0.0, 1e-12, 1e-9])
+def test_numbers_computed_in_float32_pass_whatever_tolerance_is_asked_for(atol):
+    for accuracy in ways_to_an_accuracy():
+        check_close(accuracy, 5 / 7, rtol=0.0, atol=atol)
+        check_close([accuracy, [accuracy]], [5 / 7, [5 / 7]], rtol=0.0, atol=atol)
+        check_close({"accuracy": accuracy}, {"accuracy": 5 / 7}, rtol=0.0, atol=atol)
+        # one image of a thousand more
+        failure(check_close, accuracy + 1e-3, 5 / 7, rtol=0.0, atol=atol)
+
+
+def test_numbers_of_one_list_share_a_scale_and_others_do_not():
+    values = torch.tensor([87.3, 12.9, 44.1])
+    percent = [values.mean().item(), values.std(correction=0).item(), (values[1] - values[1].clone()).item()]
+    wide = values.double()
+    expected = [wide.mean().item(), wide.std(correction=0).item(), 0.0]
+    check_close(percent, expected, rtol=0.0, atol=1e-9)
+    # float32 at 50 resolves 4e-6, so that a small difference of large numbers can be off by that
+    check_close([50.0, 5e-6], [50.0, 0.0], rtol=0.0, atol=0.0)
+    failure(check_close, [50.0, 1e-4], [50.0, 0.0], rtol=0.0, atol=0.0)
+    for alone in ([[50.0], [5e-6]], {"a": 50.0, "b": 5e-6}):
+        exact = [[50.0], [0.0]] if isinstance(alone, list) else {"a": 50.0, "b": 0.0}
+        failure(check_close, alone, exact, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        # rounded to one and to two decimals, and a deviation with the other divisor
+        ([37.5, 33.1], [37.5, 33.0719]),
+        ([37.5, 33.07], [37.5, 33.0719]),
+        ([37.5, 38.1881], [37.5, 33.0719]),
+        (12_345_679, 12_345_678),
+    ],
+)
+def test_the_resolution_of_float32_hides_no_mistake(actual, expected):
+    assert failure(check_close, actual, expected, rtol=0.0, atol=0.0).kind == "wrong value"
+
+
+def test_an_infinite_number_in_a_list_gives_no_scale():
+    failure(check_close, [INF, 0.5], [INF, 0.0], rtol=0.0, atol=0.0, finite=False)
+    failure(check_close, [10**400, 0.5], [10**400, 0.0], rtol=0.0, atol=1e-9, finite=False)
+
+
 def test_infinities_and_nan_are_compared_on_request():
     check_close(torch.tensor([INF, NAN]), torch.tensor([INF, NAN]), finite=False)
     failure(check_close, torch.tensor([-INF]), torch.tensor([INF]), finite=False)
@@ -228,6 +283,15 @@ def test_true_wants_a_true_bool():
     check_true(True, name="rows sum to 1")
     for value in (False, 1, torch.tensor(True), None):
         assert failure(check_true, value, name="rows sum to 1").name == "rows sum to 1"
+
+
+def test_true_shows_what_was_found():
+    error = failure(check_true, False, name="label", wanted='a text with the word "angle"', found="degrees")
+    assert str(error) == "label: wrong value\n  expected: a text with the word \"angle\"\n  yours:    'degrees'"
+    assert "yours:    None" in str(failure(check_true, False, name="label", found=None))
+    assert str(failure(check_true, False, name="rows sum to 1")) == (
+        "rows sum to 1: wrong value\n  expected: it holds\n  yours:    it does not hold"
+    )
 
 
 def raising(error):

@@ -5,7 +5,10 @@ import resource
 import struct
 import tracemalloc
 import warnings
+from enum import IntEnum, StrEnum
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -199,6 +202,35 @@ def little_memory():
 def test_what_may_not_cross_is_refused_with_its_place(value, words, little_memory):
     with pytest.raises(ProtocolError, match=words):
         encode(value)
+
+
+class Money(float):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (np.float64(0.5), r"numpy.float64.*: use float\(…\)"),
+        (np.float32(0.5), r"numpy.float32.*: use float\(…\)"),
+        (np.int64(5), r"numpy.int64.*: use int\(…\)"),
+        (np.uint8(5), r"numpy.uint8.*: use int\(…\)"),
+        (np.bool_(True), r"numpy.bool.*: use bool\(…\)"),
+        (np.str_("a"), r"numpy.str_.*: use str\(…\)"),
+        (np.complex64(1), "numpy.complex64.*: return tensors, numbers, text"),
+        (np.zeros(2), r"numpy.ndarray.*: use torch.as_tensor\(…\) or .tolist\(\)"),
+        (Money(1), r"Money.*: use float\(…\)"),
+        (Fraction(1, 2), r"Fraction.*: use float\(…\)"),
+        (IntEnum("Side", "LEFT").LEFT, r"Side.*: use int\(…\)"),
+        (StrEnum("Word", "SAME").SAME, r"Word.*: use str\(…\)"),
+        (torch.nn.UninitializedParameter(), "return a plain torch.Tensor"),
+        ({1, 2}, "return tensors, numbers, text, or lists of them"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_number_that_may_not_cross_is_told_how_to(value, advice):
+    with pytest.raises(ProtocolError, match=r"the value\['accuracies'\]\[1\] is a .*" + advice):
+        encode({"accuracies": [0.5, value]})
 
 
 def test_depth_is_capped_on_both_ways():
