@@ -1,5 +1,7 @@
-"""The notebook 2a: what it exports, and which attention kernels its hidden tests ask."""
+"""The notebook 2a: what it exports, what its checks hand to an answer, and which attention kernels they ask."""
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +10,65 @@ import pytest
 import torch
 
 from proctor.catalogue import inprocess
+from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.code import bound_names
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "source" / "assignment2" / "2a_gpt_components.ipynb"
+# Put behind given and reference cells: each configuration is printed with the line that made it, and what the rules say
+# of the arguments of a method holds at each of its calls.
+WATCHED = {
+    "q2_config": """
+import json as _json
+import sys as _sys
+
+_plain_init = GPTConfig.__init__
+
+
+def _printed_init(self, *args, **kwargs):
+    _plain_init(self, *args, **kwargs)
+    print("CONFIG", _json.dumps([_sys._getframe(1).f_lineno, vars(self)]))
+
+
+GPTConfig.__init__ = _printed_init
+""",
+    "q2_2_forward": """
+_plain_forward = CausalSelfAttention.forward
+
+
+def _watched_forward(self, x):
+    assert x.ndim == 3 and x.shape[2] == self.n_embd and x.shape[1] <= self.mask.shape[-1], x.shape
+    return _plain_forward(self, x)
+
+
+CausalSelfAttention.forward = _watched_forward
+""",
+    "q2_6_rope": """
+_plain_rope = CausalSelfAttention.apply_rotary_emb
+
+
+def _watched_rope(self, xq, xk, T):
+    head_size = self.n_embd // self.n_head
+    assert xq.shape == xk.shape == (xq.shape[0], self.n_head, T, head_size) and T <= self.mask.shape[-1], xq.shape
+    return _plain_rope(self, xq, xk, T)
+
+
+CausalSelfAttention.apply_rotary_emb = _watched_rope
+""",
+    "q2_9a_flash": """
+_plain_flash = CausalSelfAttention.flash_attention
+
+
+def _watched_flash(self, q, k, v):
+    head_size = self.n_embd // self.n_head
+    assert q.shape == k.shape == v.shape == (q.shape[0], self.n_head, q.shape[2], head_size), q.shape
+    assert q.shape[2] <= self.mask.shape[-1], q.shape
+    return _plain_flash(self, q, k, v)
+
+
+CausalSelfAttention.flash_attention = _watched_flash
+""",
+}
 
 
 def has_effect(cell: dict) -> bool:
@@ -38,6 +96,57 @@ def gpt(run):
         sys.path.remove(str(folder))
     yield gpt
     del sys.modules["gpt"]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Results of the test cells by grade_id, with everything watched that they hand to an answer."""
+    cells = {notebook_cells.grade_id(cell): cell for cell in notebook_cells.read(NOTEBOOK)["cells"]}
+    sources = {name: notebook_cells.source(cells[name]) + addition for name, addition in WATCHED.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("watched"))
+        results = inprocess.run(NOTEBOOK, sources=sources, cells=has_effect)
+    tests = {name for name, cell in cells.items() if name and notebook_cells.role(cell) == "test"}
+    return {result.grade_id: result for result in results if result.grade_id in tests}
+
+
+def test_checks_hand_over_only_what_the_rules_of_a_question_allow(watched):
+    assert {name: result.message for name, result in watched.items() if not result.passed} == {}
+
+
+def test_every_configuration_of_a_check_is_accepted_by_the_real_layer(watched, gpt):
+    sources = {
+        notebook_cells.grade_id(cell): notebook_cells.source(cell) for cell in notebook_cells.read(NOTEBOOK)["cells"]
+    }
+    asked = 0
+    for name, result in watched.items():
+        made = [
+            json.loads(line.removeprefix("CONFIG "))
+            for line in result.stdout.splitlines()
+            if line.startswith("CONFIG ")
+        ]
+        for _, fields in made:
+            gpt.CausalSelfAttention(gpt.GPTConfig(**fields))
+            assert fields["n_embd"] % fields["n_head"] == 0
+        lines = {line for line, _ in made}
+        for call in ast.walk(ast.parse(sources[name])):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "GPTConfig":
+                asked += 1
+                assert lines & set(range(call.lineno, call.end_lineno + 1)), f"{name}, line {call.lineno} never ran"
+    assert asked > 20
+
+
+def test_given_cells_and_demos_leave_nothing_that_could_stand_in_for_a_forgotten_local():
+    left = {}
+    for cell in notebook_cells.read(NOTEBOOK)["cells"]:
+        if cell["cell_type"] != "code" or notebook_cells.role(cell) in ("solution", "test"):
+            continue
+        for statement in ast.parse(notebook_cells.source(cell)).body:
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+                continue
+            # Nobody writes a local variable in capitals.
+            left |= {name: cell["id"] for name in bound_names(statement) if not (name.isupper() and len(name) > 1)}
+    assert left == {}
 
 
 def test_hidden_attention_checks_name_the_kernels_they_could_not_ask(run):
