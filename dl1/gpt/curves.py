@@ -11,11 +11,19 @@ _COLOURS = {"training loss": "#0072B2", "validation loss": "#D55E00"}
 
 
 def plot_losses(run: Run) -> Figure:
-    """Training and validation loss over the steps, in nats per character, and the final loss as a line."""
+    """Training and validation loss over the steps, in nats per character.
+
+    A dot marks the point whose weights are kept, a line their loss as it is claimed: at the last positions of windows,
+    where a model has seen most, and so a little below the dot.
+    """
     figure, axis = plt.subplots(figsize=(7.5, 4), layout="constrained")
     for name, colour in _COLOURS.items():
         axis.plot(run.curve["step"], run.curve[name], color=colour, label=name)
-    axis.axhline(run.validation_loss, color="#5B6570", linestyle=":", label=f"at the end: {run.validation_loss:.3f}")
+    if run.kept_step in run.curve["step"]:
+        height = run.curve["validation loss"][run.curve["step"].index(run.kept_step)]
+        label = f"kept: the weights of step {run.kept_step:,}"
+        axis.plot(run.kept_step, height, "o", color=_COLOURS["validation loss"], label=label)
+    axis.axhline(run.validation_loss, color="#5B6570", linestyle=":", label=f"their loss: {run.validation_loss:.3f}")
     axis.set(xlabel="step", ylabel="cross-entropy (nats per character)", title=f"Training on {run.corpus}{run.note}")
     axis.grid(alpha=0.3)
     axis.legend()

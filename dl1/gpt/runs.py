@@ -49,13 +49,16 @@ class Run:
         key: changes with whatever the result depends on, save the code of the model.
         device, dtype, attention, compiled, torch: what computed it, and how.
         steps, steps_planned: done, and to be done.
+        kept_step: after which the weights were taken: where the curve's validation loss is smallest. In records that
+            are older than this rule, the last step.
         tokens_seen: how many were predicted, over all steps.
         tokens_per_second: while training, without the time for measuring and keeping.
         wall_seconds: all in all.
         curve: "step", and at each the mean "training loss" since the one before and "validation loss", over all
             positions of a window, in nats.
-        training_loss: the last of the curve.
-        validation_loss: by :func:`dl1.gpt.last_position_loss.last_position_loss` on the end of the text; in nats.
+        training_loss: of the curve, at the kept step.
+        validation_loss: of the weights that are kept, by :func:`dl1.gpt.last_position_loss.last_position_loss` on the
+            end of the text; in nats.
         validation_error: standard deviation of that loss over the choice of positions.
         date: of the end, ISO 8601, UTC.
         weights: by name.
@@ -78,6 +81,7 @@ class Run:
     torch: str
     steps: int
     steps_planned: int
+    kept_step: int
     tokens_seen: int
     tokens_per_second: float
     wall_seconds: float
@@ -206,6 +210,7 @@ def load_run(folder: Path | str) -> Run:
     record = runs.load_result(folder / RECORD)
     if record is None:
         raise CourseError(f"there is no {RECORD} in {folder}: train the model first")
+    record.setdefault("kept_step", record.get("steps"))
     try:
         _check_record(record)
     except (TypeError, ValueError) as error:
@@ -233,6 +238,8 @@ def _check_record(record: Mapping[str, Any]) -> None:
                 raise ValueError(f"{entry.name} is {str(value)[:40]!r}")
             if entry.type in ("int", "float") and not (math.isfinite(value) and 0 <= value < 1e18):
                 raise ValueError(f"{entry.name} is {value}")
+    if record["kept_step"] > record["steps"]:
+        raise ValueError(f"kept_step is {record['kept_step']} of {record['steps']} steps")
     config, curve = record.get("config"), record.get("curve")
     if not isinstance(config, dict) or not isinstance(curve, dict):
         raise ValueError("config or curve is missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import io
 import os
 import sys
@@ -20,10 +19,12 @@ from tqdm.auto import tqdm
 
 from dl1.data.corpus import Corpus
 from dl1.errors import CourseError
+from dl1.gpt.best_weights import BestWeights
 from dl1.gpt.kept_run import LARGEST, larger_run
 from dl1.gpt.last_position_loss import logits_after, position_losses, spread_positions
+from dl1.gpt.run_facts import run_facts, run_key
 from dl1.gpt.runs import RECORD, Run, curve_writer, load_run, save_run
-from dl1.gpt.student_module import check_model, model_config
+from dl1.gpt.student_module import check_model
 from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
 from dl1.gpt.training import PROFILES, Profile, Trainer
 from dl1.notebook import runs
@@ -73,9 +74,10 @@ def train_gpt(
     """Train a language model on a text, or load what was trained before.
 
     Record, weights and TensorBoard events are in the folder and kept up to date; the optimizer's state is in the user's
-    cache. Interrupt whenever you like: the next call goes on with the next step, in the same order, to the same
-    result. While nbgrader validates or grades, nothing is trained: the weights are those that were handed in, and where
-    there are none, those of a few steps.
+    cache. The weights that are kept are those of the point of the curve with the smallest validation loss, not the last
+    ones. Interrupt whenever you like: the next call goes on with the next step, in the same order, to the same result.
+    While nbgrader validates or grades, nothing is trained: the weights are those that were handed in, and where there
+    are none, those of a few steps.
 
     Args:
         model: from (B, T), int64, to logits (B, T, V), with ``block_size``; trained in place.
@@ -88,8 +90,8 @@ def train_gpt(
         device: "cpu", "cuda" or "mps"; a GPU, if there is one and this is left out.
 
     Returns:
-        The run. Its model is the one given, in eval mode; but where a run was handed in that has other sizes, a new one
-        with these. Its tokenizer belongs to its model.
+        The run. Its model is the one given, with the weights that are kept, in eval mode; but where a run was handed in
+        that has other sizes, a new one with these. Its tokenizer belongs to its model.
 
     Raises:
         NotImplementedError: a part of the model is not finished; its text names it.
@@ -107,7 +109,7 @@ def train_gpt(
     device = choose_device("cpu" if runs.is_rerun() else device)
     training, validation = _token_parts(model, corpus, tokenizer)
     described = ", ".join([name, *(f"{key} {value:g}" for key, value in changes.items())])
-    facts = _facts(model, corpus, tokenizer, described, seed)
+    facts = run_facts(model, corpus, tokenizer, described, seed)
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         if runs.is_rerun():
             return _few_steps(model, training, validation, chosen, folder, facts)
@@ -127,31 +129,20 @@ def _token_parts(model: nn.Module, corpus: Corpus, tokenizer: CharTokenizer) -> 
     return training, validation
 
 
-def _facts(model: nn.Module, corpus: Corpus, tokenizer: CharTokenizer, profile: str, seed: int) -> dict[str, Any]:
-    """What a run is told apart by, as its record says it."""
-    return {
-        "config": model_config(model, tokenizer.vocab_size),
-        "corpus": corpus.name,
-        "corpus_sha256": corpus.sha256,
-        "characters": tokenizer.characters,
-        "profile": profile,
-        "seed": seed,
-    }
-
-
 class _Session:
     """One call of :func:`train_gpt`: a trainer with its curve, its checkpoint and its folder."""
 
     def __init__(self, trainer: Trainer, validation: torch.Tensor, folder: Path, facts: dict[str, Any]) -> None:
         self.trainer, self.folder, self.facts = trainer, folder, facts
         self.validation = validation.to(trainer.device)
-        self.key = _key(trainer, facts)
+        self.key = run_key(trainer, facts)
         self.checkpoint = runs.cache_folder("checkpoints") / f"{EXPERIMENT}-{self.key}.pt"
         self.curve: dict[str, list[float]] = {"step": [], "training loss": [], "validation loss": []}
         # Of the losses since the last point of the curve.
         self.sum, self.summed = torch.zeros((), device=trainer.device), 0
         self.wall_seconds = self.step_seconds = 0.0
         self.attention, self.keeps = "", False
+        self.best, self.measured = BestWeights(), (-1, torch.empty(0))
 
     def run(self) -> Run:
         trainer, older = self.trainer, self._older_run()
@@ -172,7 +163,8 @@ class _Session:
             print(f"{self.folder} holds another finished run{older.note}: it is replaced once this one is finished")
         with curve_writer(self.folder if self.keeps else None, self.curve) as write, noted_interruptions() as asked:
             self._train(write, asked)
-        run = self._kept(_losses(trainer.model, self.validation, POSITIONS))
+        run = self._kept()
+        self.best.put_into(trainer.model)
         if run.is_finished:
             self.checkpoint.unlink(missing_ok=True)
             with curve_writer(self.folder, self.curve):
@@ -225,12 +217,23 @@ class _Session:
             self.curve, (self.trainer.done, self.sum.item() / max(1, self.summed), validation), strict=True
         ):
             self.curve[name].append(value)
+        self.best.offer(self.trainer.done, validation, self.trainer.model)
         self.sum, self.summed = torch.zeros_like(self.sum), 0
 
-    def _kept(self, losses: torch.Tensor) -> Run:
-        """The run as it is now, also in its folder; its validation loss is the mean of these."""
-        trainer = self.trainer
-        run = Run(
+    def _kept(self, positions: int = POSITIONS) -> Run:
+        """The run as it is now, also in its folder: the best weights, and the losses that these have."""
+        trainer, step = self.trainer, self.best.step or self.trainer.done
+        with self.best.in_place(trainer.model):
+            if self.measured[0] != step:
+                self.measured = step, _losses(trainer.model, self.validation, positions)
+            run = self._record(step, self.measured[1])
+            if self.keeps or (run.is_finished and self.key):
+                save_run(self.folder, run, trainer.model)
+        return run
+
+    def _record(self, step: int, losses: torch.Tensor) -> Run:
+        trainer, points = self.trainer, dict(zip(self.curve["step"], self.curve["training loss"], strict=True))
+        return Run(
             **self.facts,
             batch_size=trainer.profile.batch_size,
             learning_rate=trainer.profile.learning_rate,
@@ -242,21 +245,17 @@ class _Session:
             torch=torch.__version__,
             steps=trainer.done,
             steps_planned=trainer.steps,
+            kept_step=step,
             tokens_seen=trainer.done * trainer.tokens_per_step,
             tokens_per_second=round(trainer.done * trainer.tokens_per_step / max(self.step_seconds, 1e-9), 1),
             wall_seconds=round(self.wall_seconds, 1),
             curve=self.curve,
-            training_loss=self.curve["training loss"][-1]
-            if self.curve["step"]
-            else self.sum.item() / max(1, self.summed),
+            training_loss=points.get(step, self.sum.item() / max(1, self.summed)),
             validation_loss=losses.mean().item(),
             validation_error=losses.std().item() / len(losses) ** 0.5,
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=trainer.model.eval(),
         )
-        if self.keeps or (run.is_finished and self.key):
-            save_run(self.folder, run, trainer.model)
-        return run
 
     def _older_run(self) -> Run | None:
         try:
@@ -283,7 +282,10 @@ class _Session:
         before = copy.deepcopy(self.trainer.state())
         try:
             state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+            if "best" not in state:
+                raise ValueError("an older version of the course's package wrote it")
             self.trainer.resume(state["trainer"])
+            self.best.resume(state["best"])
             loss = _losses(self.trainer.model, self.validation, _TRIAL_POSITIONS).mean().item()
             if not abs(loss - state["loss"]) < _SAME_LOSS:
                 raise ValueError("the model's code has changed since")
@@ -295,17 +297,18 @@ class _Session:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             print(f"the checkpoint {self.checkpoint.name} can't be used ({reason}): training begins anew")
             self.trainer.resume(before)
+            self.best = BestWeights()
             return False
         return True
 
     def _keep_checkpoint(self) -> None:
-        losses = _losses(self.trainer.model, self.validation, _TRIAL_POSITIONS)
+        loss = _losses(self.trainer.model, self.validation, _TRIAL_POSITIONS).mean().item()
         names = ("sum", "summed", "wall_seconds", "step_seconds", "curve")
         state = {name: getattr(self, name) for name in names}
         buffer = io.BytesIO()
-        torch.save({**state, "trainer": self.trainer.state(), "loss": losses.mean().item()}, buffer)
+        torch.save({**state, "trainer": self.trainer.state(), "best": self.best.state(), "loss": loss}, buffer)
         write_whole(self.checkpoint, buffer.getvalue())
-        self._kept(losses)
+        self._kept()
 
 
 def _few_steps(
@@ -328,7 +331,9 @@ def _few_steps(
             session.sum += trainer.step()
             session.summed += 1
             session._add_point(_FEW_WINDOWS)
-        return session._kept(_losses(model, session.validation, _FEW_WINDOWS))
+        run = session._kept(_FEW_WINDOWS)
+        session.best.put_into(model)
+        return run
     finally:
         torch.set_num_threads(threads)
 
@@ -336,12 +341,3 @@ def _few_steps(
 def _losses(model: nn.Module, validation: torch.Tensor, count: int) -> torch.Tensor:
     positions = spread_positions(len(validation), model.block_size, count)
     return position_losses(logits_after(model.eval()), validation, positions, model.block_size)
-
-
-def _key(trainer: Trainer, facts: dict[str, Any]) -> str:
-    """Changes with whatever the result depends on, but for the model's code."""
-    shapes = [(name, tuple(weight.shape)) for name, weight in trainer.model.state_dict().items()]
-    profile = trainer.profile
-    how = (profile.batch_size, profile.learning_rate, profile.cosine, trainer.steps, facts["seed"])
-    parts = [type(trainer.model).__name__, shapes, sorted(facts["config"].items()), facts["corpus_sha256"], how]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
     print(
         f"training loss {run.training_loss:.3f}, "
-        f"validation loss {run.validation_loss:.3f} ± {run.validation_error:.3f}, "
+        f"validation loss {run.validation_loss:.3f} ± {run.validation_error:.3f} (the weights of step "
+        f"{run.kept_step:,}), "
         f"{run.tokens_per_second:,.0f} tokens/s, {run.wall_seconds:,.0f} s"
     )
     return 0 if run.is_finished else STOPPED

@@ -18,8 +18,28 @@ def test_the_curves_are_those_of_the_record():
     for name in ("training loss", "validation loss"):
         assert list(lines[name].get_ydata()) == run.curve[name]
         assert list(lines[name].get_xdata()) == run.curve["step"]
-    assert f"at the end: {run.validation_loss:.3f}" in lines
+    assert f"their loss: {run.validation_loss:.3f}" in lines
+    assert list(lines[f"their loss: {run.validation_loss:.3f}"].get_ydata()) == [run.validation_loss] * 2
     # What was smaller than the whole experiment stands in the title.
     assert run.corpus in axis.get_title()
     assert "quick" in axis.get_title()
+    plt.close(figure)
+
+
+def test_the_point_whose_weights_are_kept_is_marked():
+    run = load_run(RUN)
+    run.kept_step, run.curve = 24, {**run.curve, "validation loss": [2.0, 1.25, *run.curve["validation loss"][2:]]}
+    figure = plot_losses(run)
+    (axis,) = figure.axes
+    (dot,) = (line for line in axis.lines if line.get_label() == "kept: the weights of step 24")
+    assert dot.get_xydata().tolist() == [[24, 1.25]]
+    assert dot.get_marker() == "o"
+    plt.close(figure)
+
+
+def test_without_a_point_there_is_no_mark():
+    run = load_run(RUN)
+    run.curve = dict.fromkeys(run.curve, [])
+    figure = plot_losses(run)
+    assert [line.get_marker() for line in figure.axes[0].lines] == ["None"] * 3
     plt.close(figure)

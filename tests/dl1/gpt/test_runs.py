@@ -53,6 +53,7 @@ def a_run(**changes) -> Run:
         "torch": "2",
         "steps": 10,
         "steps_planned": 10,
+        "kept_step": 10,
         "tokens_seen": 320,
         "tokens_per_second": 12.5,
         "wall_seconds": 25.6,
@@ -100,6 +101,14 @@ def test_files_are_open_formats_that_others_may_read(folder):
     readable.touch()
     assert (folder / WEIGHTS).stat().st_mode == readable.stat().st_mode
     assert {path.name for path in folder.iterdir()} == {RECORD, WEIGHTS, "readable"}
+
+
+def test_a_record_from_before_the_best_weights_were_kept(folder):
+    record = json.loads((folder / RECORD).read_text())
+    del record["kept_step"]
+    (folder / RECORD).write_text(json.dumps(record))
+    # Then the last ones were kept.
+    assert load_run(folder).kept_step == record["steps"] == 10
 
 
 def test_figures_say_what_is_smaller():
@@ -205,6 +214,8 @@ def test_a_file_that_is_too_large_is_refused(folder, monkeypatch):
     [
         ({"steps": "ten"}, "steps is 'ten'"),
         ({"steps": True}, "steps is 'True'"),
+        ({"kept_step": 11}, "kept_step is 11 of 10 steps"),
+        ({"kept_step": "best"}, "kept_step is 'best'"),
         ({"wall_seconds": -1.0}, "wall_seconds is -1.0"),
         ({"corpus": None}, "corpus is 'None'"),
         ({"config": 3}, "config or curve is missing"),

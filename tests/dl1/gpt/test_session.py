@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn as nn
 
 from dl1.data.corpus import Corpus
 from dl1.errors import CourseError
@@ -15,80 +14,11 @@ from dl1.gpt import session as gpt_session
 from dl1.gpt.runs import RECORD, load_run
 from dl1.gpt.session import chosen_profile, train_gpt
 from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
-from dl1.gpt.training import PROFILES, Profile, Trainer
+from dl1.gpt.training import PROFILES, Trainer
 from dl1.notebook import runs
-from dl1.notebook.devices import choose_device
+from tests.dl1.gpt.small_training import CORPUS, FOLDER, TOKENIZER, Config, Small, model
 
-FOLDER = Path("runs/2b_gpt_training")
-CORPUS = Corpus("Grimm", "the cat sat on the mat. " * 60)
-TOKENIZER = CharTokenizer.from_text(CORPUS.text)
-
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *names, **options: str(tmp_path / "cache"))
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(gpt_session, "choose_device", lambda device: choose_device(device or "cpu"))
-    monkeypatch.delenv(runs.PROFILE_VARIABLE, raising=False)
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    monkeypatch.setitem(PROFILES, "quick", Profile("none", 8, 0.1, 8, 1e-2, True, steps=40))
-
-
-@dataclasses.dataclass
-class Config:
-    vocab_size: int = TOKENIZER.vocab_size
-    block_size: int = 8
-    n_embd: int = 16
-    n_layer: int = 1
-    n_head: int = 1
-
-
-class Small(nn.Module):
-    """Two tokens back, with dropout: learns the text above, and what is drawn matters."""
-
-    shift = 1
-
-    def __init__(self, config=None):
-        super().__init__()
-        self.config = config or Config()
-        self.block_size = self.config.block_size
-        self.embedding = nn.Embedding(self.config.vocab_size, self.config.n_embd)
-        self.drop = nn.Dropout(0.1)
-        self.hidden = nn.Linear(2 * self.config.n_embd, 32)
-        self.head = nn.Linear(32, self.config.vocab_size, bias=False)
-
-    def forward(self, idx):
-        x = self.drop(self.embedding(idx))
-        before = x.roll(self.shift, dims=1)
-        before[:, 0] = 0
-        return self.head(self.hidden(torch.cat([before, x], -1)).relu())
-
-
-def model(**changes) -> Small:
-    torch.manual_seed(0)
-    return Small(Config(**changes))
-
-
-@pytest.fixture
-def steps_done(monkeypatch):
-    """Numbers of the steps that are trained from now on; interrupts before those that are put into ``at``."""
-
-    class Steps(list):
-        at: tuple = ()
-
-    seen, whole = Steps(), Trainer.step
-
-    def counted(self):
-        if self.done in seen.at:
-            signal.raise_signal(signal.SIGINT)
-        seen.append(self.done)
-        return whole(self)
-
-    monkeypatch.setattr(Trainer, "step", counted)
-    return seen
+pytestmark = pytest.mark.usefixtures("one_thread", "own_folder")
 
 
 def test_it_learns_and_says_what_it_did(capsys):

@@ -93,6 +93,15 @@ def test_learning_rate():
     assert {group["lr"] for group in cosine.optimizer.param_groups} == {rates[0]}
 
 
+def test_the_rate_of_both_profiles_falls():
+    for profile in PROFILES.values():
+        made = trainer(60, replace(profile, batch_size=4))
+        rates = [made.learning_rate(step) for step in range(60)]
+        assert max(rates) == profile.learning_rate
+        # To a tenth, and nearly there in the last step.
+        assert rates[-1] == pytest.approx(profile.learning_rate / 10, rel=0.05)
+
+
 def test_only_the_weights_of_linear_layers_decay():
     model = Tiny()
     decaying, others = make_optimizer(model, 1e-3, "cpu").param_groups
