@@ -1,6 +1,7 @@
 """The command `python -m proctor.catalogue [SOURCE_FOLDER CATALOGUE_FOLDER]`: runs every catalogued answer.
 
-A wrong variant has to lose its own points and no others, a correct one none. With --mutants it runs wrong answers that
+A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
+to be broken by a wrong one. With --mutants it runs wrong answers that
 are made by rule, and no one's: each has to be lost too.
 """
 
@@ -18,6 +19,7 @@ from proctor.catalogue.forked import usable_cpus
 from proctor.catalogue.kill_table import Verdict
 from proctor.catalogue.mutant_runs import Examined, examine, targets
 from proctor.catalogue.mutants import Mutant
+from proctor.catalogue.rules import read_untested, rule_table
 from proctor.catalogue.setup import Setup, read_setup
 from proctor.catalogue.variant_runs import check_notebook
 from proctor.errors import ProctorError
@@ -52,11 +54,12 @@ def _checked(options: argparse.Namespace) -> int:
     for stem in dict.fromkeys(entry.notebook for entry in _selected(entries, options.only)):
         path = _notebook_of(stem, options.source)
         own = [entry for entry in _selected(entries, options.only) if entry.notebook == stem]
-        setup = read_setup(catalogue / f"{stem}.toml")
-        planned.append((path, variants(own, notebook_cells.read(path)), setup))
+        file, notebook = catalogue / f"{stem}.toml", notebook_cells.read(path)
+        rules = rule_table(notebook, own, read_untested(file))
+        planned.append((path, variants(own, notebook), read_setup(file), rules))
     verdicts: list[Verdict] = []
-    sections = []
-    for path, changed, setup in planned:
+    sections, holes = [], []
+    for path, changed, setup, rules in planned:
         own, untested = check_notebook(
             path,
             changed,
@@ -68,13 +71,16 @@ def _checked(options: argparse.Namespace) -> int:
         # With a part of the entries only, most checks would be listed.
         untested = None if options.only else untested
         print(f"\n{path.name}\n\n{kill_table.as_text(own, untested)}\n")
+        if not options.only:
+            print(f"Rules, the checks that fail without them, and answers that break them\n\n{rules.as_text()}\n")
+            holes += [f"{path.stem}: {problem}" for problem in rules.problems]
         sections.append(kill_table.as_markdown(path.stem, own, untested))
         verdicts += own
     line = kill_table.summary(verdicts)
     if options.markdown:
         kill_table.write_markdown(options.markdown, sections, line)
-    print(line)
-    return 1 if any(verdict.surprise for verdict in verdicts) else 0
+    print("\n".join([*holes, line]))
+    return 1 if holes or any(verdict.surprise for verdict in verdicts) else 0
 
 
 def _mutants_checked(options: argparse.Namespace) -> int:
