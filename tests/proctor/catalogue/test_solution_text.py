@@ -37,7 +37,7 @@ def test_only_the_solution_is_offered():
     assert [function.name for function in cell.functions()] == ["__init__", "forward"]
     assert [cell.segment(node) for node in cell.nodes(ast.Assign)] == ["self.n = n", 'note = "# é"']
     # An f-string is left alone: in Python 3.11 nobody knows where its parts stand.
-    assert [cell.segment(node) for node in cell.expressions(ast.Name)] == ["n", "x", "self"]
+    assert [cell.segment(node) for node in cell.expressions(ast.Name)] == ["self", "n", "x", "self"]
     assert [[cell.segment(one) for one in block] for block in cell.blocks()][0] == ["self.n = n"]
     whole = SolutionText("x = 1\ny = 2")
     assert whole.lines == {1, 2}
@@ -45,7 +45,7 @@ def test_only_the_solution_is_offered():
 
 def test_texts_are_replaced_by_place_and_put_in_with_the_indentation():
     cell = SolutionText(CELL)
-    (total,) = [node for node in cell.expressions(ast.BinOp)]
+    (total,) = cell.expressions(ast.BinOp)
     assert cell.operand(total) == "(x + self.n)"
     assert 'return f"{x}", (0)' in cell.replaced((total, "0"))
     assert 'return f"{x}", (y + 1)' in cell.replaced((total.left, "y"), (total.right, "1"))
