@@ -149,7 +149,7 @@ def test_a_change_may_join_what_a_marker_separates(load):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("name =", "nmae =", "wrong entry number 1: unknown key 'nmae'; a wrong entry has: breaks, cell, change, hint, loses"),
+        ("name =", "nmae =", "wrong entry number 1: unknown key 'nmae'; a wrong entry has: breaks, cell, change, hint"),
         ('hint = "you divide by one number too few"', "", "wrong entry 'mean-of-all-but-one': add `hint`"),
         ('hint = "you divide by one number too few"', 'hint = " "', "add `hint`, a text that is not empty"),
         ('loses = ["q1_1_values", "q1_1_single"]', "", "add `loses`"),
