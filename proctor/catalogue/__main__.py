@@ -85,35 +85,32 @@ def _checked(options: argparse.Namespace) -> int:
 
 def _mutants_checked(options: argparse.Namespace) -> int:
     asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
-    planned, known = [], set()
-    for path in _notebooks(options):
-        found = targets(notebook_cells.read(path))
-        known |= {target.question for target in found}
-        wanted = [target for target in found if not asked or target.question in asked]
-        file = Path(options.catalogue) / f"{path.stem}.toml"
-        cells = {target.cell for target in wanted}
-        listed = read_equivalents(file)
-        problems = [
-            f"{entry.where}: {entry.cell} is no solution cell with tests; correct `cell`"
-            for entry in listed
-            if entry.cell not in {target.cell for target in found}
-        ]
-        if wanted:
-            setup = read_setup(file) if file.is_file() else Setup()
-            planned.append((path, wanted, setup, [entry for entry in listed if entry.cell in cells], problems))
+    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
+    known = {target.question for own in found.values() for target in own}
     if asked - known:
         names = ", ".join(map(mutant_table.shown_question, sorted(known)))
         raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
     examined: list[Examined] = []
     equivalent: set[Mutant] = set()
-    problems = []
-    for path, wanted, setup, listed, wrong in planned:
+    problems: list[str] = []
+    for path, all_targets in found.items():
+        wanted = [target for target in all_targets if not asked or target.question in asked]
+        if not wanted:
+            continue
+        file = Path(options.catalogue) / f"{path.stem}.toml"
+        listed = read_equivalents(file)
+        setup = read_setup(file) if file.is_file() else Setup()
         own = examine(path, wanted, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress)
-        made = [mutant for one in own for mutant in one.made]
-        fine, stale = sorted_out(listed, made, [mutant for one in own for mutant in one.surviving])
+        # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
+        left_out = {target.cell for target in all_targets} - {target.cell for target in wanted}
+        fine, stale = sorted_out(
+            [entry for entry in listed if entry.cell not in left_out],
+            [mutant for one in own for mutant in one.made],
+            [mutant for one in own for mutant in one.surviving],
+        )
         examined += own
         equivalent |= fine
-        problems += wrong + stale
+        problems += stale
     print(mutant_table.as_text(examined, equivalent))
     print(f"\n{mutant_table.summary(examined, equivalent)}")
     for problem in problems:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +25,10 @@ from proctor.catalogue.variant_runs import has_effect, preload, prepared
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 
-# A mutant may take this many times as long as the reference, and some seconds on a busy machine, before it counts as
-# one that hangs.
+# A mutant may compute this many times as long as the reference took, and some seconds more, before it counts as one
+# that hangs. It is the processor's time that is limited: on a busy machine nothing is killed for having waited.
 _TIMES_AS_LONG = 5
-_SECONDS_MORE = 10
+_SECONDS_MORE = 5
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def examine(
         wanted: of `targets`.
         setup: what has to lie beside the notebook.
         at_once: number of processes at a time.
-        timeout: seconds after which the reference is given up.
+        timeout: seconds after which a process is given up that only waits.
         progress: is given a line for each solution cell.
 
     Raises:
@@ -115,8 +117,7 @@ def examine(
             seen, seconds = _reference(path.name, notebook, target, run, at_once, timeout)
             source = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
             made = mutants_of(target.cell, source, seen)
-            limit = min(timeout, _TIMES_AS_LONG * seconds + _SECONDS_MORE)
-            found.append(_examined(target, made, run, at_once, limit))
+            found.append(_examined(target, made, run, at_once, timeout, math.ceil(_TIMES_AS_LONG * seconds)))
             one = found[-1]
             progress(
                 f"{path.stem} {target.cell}: {len(made)} mutants, {len(one.surviving)} not killed ({one.seconds:.0f} s)"
@@ -125,19 +126,20 @@ def examine(
     return found
 
 
-def _examined(target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, limit: float) -> Examined:
-    jobs = {
-        str(number): functools.partial(run, target, {target.cell: f"{recording.IMPORT}\n{mutant.source}"})
-        for number, mutant in enumerate(made)
-    }
-    surviving, timed_out, seconds = [], 0, 0.0
-    for name, outcome in run_forked(jobs, at_once=at_once, timeout=limit):
-        seconds += outcome.seconds
+def _examined(
+    target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, timeout: float, seconds: int
+) -> Examined:
+    sources = [{target.cell: f"{recording.IMPORT}\n{mutant.source}"} for mutant in made]
+    limit = seconds + _SECONDS_MORE
+    jobs = {str(n): functools.partial(run, target, source, limit=limit) for n, source in enumerate(sources)}
+    surviving, timed_out, seconds_of_all = [], 0, 0.0
+    for name, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
+        seconds_of_all += outcome.seconds
         if outcome.failure is not None:
-            timed_out += outcome.seconds > limit
+            timed_out += signal.SIGXCPU.name in outcome.failure or outcome.seconds > timeout
         elif outcome.value is None:
             surviving.append(int(name))
-    return Examined(target, made, [made[number] for number in sorted(surviving)], timed_out, seconds)
+    return Examined(target, made, [made[number] for number in sorted(surviving)], timed_out, seconds_of_all)
 
 
 def _reference(
@@ -188,8 +190,17 @@ def _run_in_copy(
     target: Target,
     sources: Mapping[str, str],
     answer: Callable[[], Any] | None = None,
+    limit: int | None = None,
 ) -> Any:
-    """Message of the first test cell of the question that isn't passed, None if all are; or what `answer` returns."""
+    """Message of the first test cell of the question that isn't passed, None if all are; or what `answer` returns.
+
+    This process is killed when it has computed for `limit` seconds.
+    """
+    if limit is not None:
+        # Not everywhere, and `run_forked` says so.
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
     folder = Path(tempfile.mkdtemp(dir=scratch), beside.name)
     shutil.copytree(beside, folder)
     os.chdir(folder)

@@ -176,8 +176,17 @@ def _float32(cell: SolutionText, seen: Seen) -> Iterator[str]:
             yield cell.replaced((node, "torch.float32"))
     for node in _intermediate(cell, seen):
         # Where no test has another dtype, it is enough to say so of the result.
-        if called_name(node) != "float" and (seen.is_a(node, "other") or isinstance(cell.parents[node], ast.Return)):
+        tested = seen.is_a(node, "other") or isinstance(cell.parents[node], ast.Return)
+        if tested and called_name(node) != "float" and not _made_float32(cell, node):
             yield cell.replaced((node, f"{cell.operand(node)}.float()"))
+
+
+def _made_float32(cell: SolutionText, node: ast.expr) -> bool:
+    """Whether the answer calls `.float()` itself, on this or on a part of it."""
+    above = cell.parents[node]
+    while isinstance(above, ast.Subscript) and above.value is node:
+        node, above = above, cell.parents[above]
+    return isinstance(above, ast.Attribute) and above.attr == "float"
 
 
 def _transposition(cell: SolutionText, seen: Seen) -> Iterator[str]:

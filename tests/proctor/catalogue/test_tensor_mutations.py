@@ -96,6 +96,11 @@ def test_only_tensors_are_treated_as_tensors_and_only_where_more_than_their_form
     assert of("dropout-added", ["return x"], {"x": FLOWS}) == [], "no module's method"
 
 
+def test_what_is_made_float32_anyway_is_not_made_so_twice():
+    kinds = {"x": (*FLOWS, "other"), "x[0]": (*FLOWS, "other"), "x[0].float()": FLOWS}
+    assert of("float32", ["y = x[0].float()"], kinds) == []
+
+
 def test_a_value_is_written_down_if_it_is_the_only_one_of_the_public_check():
     lines = ["return x.view(x.shape[0], self.n, 2)"]
     values = {"x.shape[0]": ("3",), "self.n": ("2", "4")}
