@@ -392,6 +392,7 @@ print(json.dumps(answers))
     return {Path(key).name: answer for key, answer in answers.items()}, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", SESSIONS)
 def test_in_ipython_and_without_the_kit(sessions, key):
     answers, said = sessions
