@@ -370,6 +370,15 @@ def test_cells_that_the_notebook_does_not_have_are_refused(load, old, new, said)
         catalogue.variants(entries, notebook)
 
 
+def test_a_rule_that_no_wrong_answer_breaks_fails_the_command(course, capsys):
+    rules = {"cell_type": "markdown", "metadata": {}, "source": "**The rules**\n- A mean is a float.\n"}
+    assert course(WRONG, cells=[rules, *small_course()]) == 1
+    assert "1a_means: no wrong answer breaks the rule 'A mean is a float.'" in capsys.readouterr().out
+    broken = WRONG.replace("loses =", 'breaks = ["A mean is"]\nloses =')
+    assert course(broken, cells=[rules, *small_course()]) == 0
+    assert "A mean is a float.\n    q1_1_values q1_1_single <- mean-of-all-but-one" in capsys.readouterr().out
+
+
 def test_a_catalogue_without_a_notebook_is_refused(course, capsys, tmp_path):
     (tmp_path / "misconceptions" / "2b_other.toml").write_text(RIGHT)
     assert course(WRONG) == 2
