@@ -30,8 +30,8 @@ class Seen:
 
     Attributes:
         kinds: "tensor"; "bool", a bool tensor; "real", one of floating-point numbers; "other", one of these that is not
-            float32; "graded", a gradient flows through it; "module"; "list".
-        values: Python text of the values that it had in the public check, two at most.
+        float32; "graded", a gradient flows through it; "module"; "list"; "float", a Python number.
+    values: Python text of the values that it had in the public check, two at most.
         drawing: lines of functions that drew random numbers.
     """
 
@@ -144,7 +144,9 @@ def _kinds(value: Any) -> set[str]:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor):
         is_module = torch is not None and isinstance(value, torch.nn.Module)
-        return {"module"} if is_module else {"list"} if isinstance(value, list) else set()
+        if is_module:
+            return {"module"}
+        return {type(value).__name__} if type(value) in (list, float) else set()
     kinds = {"tensor"}
     if value.dtype is torch.bool:
         kinds.add("bool")
