@@ -30,8 +30,8 @@ class Seen:
 
     Attributes:
         kinds: "tensor"; "bool", a bool tensor; "real", one of floating-point numbers; "other", one of these that is not
-        float32; "graded", a gradient flows through it; "module"; "list"; "float", a Python number.
-    values: Python text of the values that it had in the public check, two at most.
+            float32; "graded", a gradient flows through it; "module"; "list"; "float", a Python number; "DataFrame".
+        values: Python text of the values that it had in the public check, two at most.
         drawing: lines of functions that drew random numbers.
     """
 
@@ -146,7 +146,7 @@ def _kinds(value: Any) -> set[str]:
         is_module = torch is not None and isinstance(value, torch.nn.Module)
         if is_module:
             return {"module"}
-        return {type(value).__name__} if type(value) in (list, float) else set()
+        return {type(value).__name__} & {"list", "float", "DataFrame"}
     kinds = {"tensor"}
     if value.dtype is torch.bool:
         kinds.add("bool")

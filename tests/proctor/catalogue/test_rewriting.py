@@ -64,9 +64,10 @@ def answers(text):
 
 @pytest.fixture(scope="module")
 def made():
-    recording._SEEN.update(kinds={}, values={}, drawing=[])
-    answers(recording.with_recording(SolutionText(CELL)))
-    seen = recording.seen(recording.taken(), recording.taken())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recording, "_SEEN", {"kinds": {}, "values": {}, "drawing": []})
+        answers(recording.with_recording(SolutionText(CELL)))
+        seen = recording.seen(recording.taken(), recording.taken())
     return mutants_of("q", CELL, seen, rewriting.rewritings)
 
 
