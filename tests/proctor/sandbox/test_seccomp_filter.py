@@ -135,7 +135,9 @@ listening = socket.socket(socket.AF_UNIX)
 listening.bind("/tmp/socket")
 memory = mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 assert ctypes.CDLL(None).personality(ctypes.c_ulong(0xffffffff)) == 0
-threading.Thread(target=print, args=("thread",)).start()
+thread = threading.Thread(target=print, args=("thread",))
+thread.start()
+thread.join()
 if os.fork() == 0:
     os._exit(7)
 assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
