@@ -61,8 +61,9 @@ class Population:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 with open(f"/proc/{self.pid}/task/{self.pid}/children") as file:
                     child = int(file.read().split()[0])
-                # As long as it is still bwrap, its folders are those of this machine.
-                if ENTRY.encode() in Process(f"/proc/{child}").read("cmdline").split(b"\0"):
+                # As long as it is bwrap, in whose command line that of the program stands further behind, its folders
+                # are those of this machine.
+                if Process(f"/proc/{child}").read("cmdline").split(b"\0")[3] == ENTRY.encode():
                     self._first = child
         return self._first
 
