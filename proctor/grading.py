@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from proctor.notebooks import cells as notebook_cells
 from proctor.pages.sanitise import safe_markdown, safe_outputs
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits
 from proctor.secret import Secret
 
@@ -207,12 +207,14 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
 
 @contextlib.contextmanager
 def _work_folder(submission: Submission) -> Iterator[Path]:
-    work = Path(tempfile.mkdtemp(prefix="proctor-work-"))
+    folder = OwnFolder("work-")
     try:
+        work = folder.path / "files"
+        work.mkdir()
         _fill(work, submission)
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        folder.remove()
 
 
 def _fill(work: Path, submission: Submission) -> None:

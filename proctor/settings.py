@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from traitlets import Dict, Enum, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
-from proctor.sandbox.bubblewrap import Mount
 from proctor.sandbox.limits import Limits
+from proctor.sandbox.mounts import Mount, python_mounts, refuse_exposing
 from proctor.secret import Secret, default_path, load_secret
 
 _DATA = "/opt/data"
@@ -68,6 +69,21 @@ class Proctor(Configurable):
         if self.sandbox == "none":
             return [], {self.data_variable: str(folder.resolve())}
         return [Mount(folder.resolve(), _DATA)], {self.data_variable: _DATA}
+
+    def refuse_exposing(self, course_root: Path, private: Sequence[Path]) -> None:
+        """Stop where student code would see what is not for it.
+
+        Args:
+            private: files and folders of the course beside its secret.
+
+        Raises:
+            ProctorError: the data, or the environment in which this runs, contain or lie in one of them.
+        """
+        if self.sandbox == "none":
+            return
+        secret = Path(self.secret) if self.secret else default_path(course_root)
+        mounts, _ = self.data_place(course_root)
+        refuse_exposing([*python_mounts(), *mounts], [*private, secret])
 
     def course_secret(self, course_root: Path) -> Secret:
         """The course secret, made on first use.

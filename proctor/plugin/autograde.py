@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +25,8 @@ from proctor.grading import FAILED, NOTES_ID, Submission
 from proctor.intake.copier import Caps, copy_tree, printable, read_file
 from proctor.intake.rebuild import MAX_BYTES, Rebuilt, match_files, rebuild
 from proctor.notebooks import cells as notebook_cells
-from proctor.sandbox.bubblewrap import SandboxUnavailable, availability
+from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
+from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
@@ -51,18 +51,32 @@ class Autograde(NbgraderAutograde):
         try:
             settings.course_secret(self._root)
             settings.all_limits()
+            settings.refuse_exposing(self._root, self._private())
         except ProctorError as error:
             self._refuse(str(error))
+        if settings.sandbox == "bwrap" and unbound():
+            self.log.warning(unbound())
+        sweep()
         self._outcomes: dict[str, str] = {}
         self._rebuilt: dict[str, Rebuilt] = {}
         self._broken: dict[str, str] = {}
-        self._results = Path(tempfile.mkdtemp(prefix="proctor-results-"))
+        results = OwnFolder("results-")
+        self._results = results.path
         try:
             super().start()
         finally:
-            shutil.rmtree(self._results, ignore_errors=True)
+            results.remove()
             shutil.rmtree(self._root / STAGED, ignore_errors=True)
             self._print_table()
+
+    def _private(self) -> list[Path]:
+        """What nobody in a sandbox may see, beside the course secret."""
+        folders = self.coursedir
+        names = [folders.source_directory, folders.submitted_directory, folders.autograded_directory]
+        names += [folders.feedback_directory, verdict.FOLDER, STAGED]
+        # A path, if the gradebook is a file.
+        kind, _, database = folders.db_url.partition(":///")
+        return [self._root / name for name in [*names, *([database] if kind == "sqlite" else [])]]
 
     def _refuse(self, why: str) -> NoReturn:
         # The command ends without a word of its own; the formgrader shows the log.

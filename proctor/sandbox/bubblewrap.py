@@ -1,11 +1,13 @@
 """A sandbox for student code and for the checker, made of bubblewrap: an allow-list of mounts and no network.
 
 What a program in it can see is exactly `Sandbox.mount_list()`. It runs as an unprivileged user with namespaces of its
-own for users, processes, network, mounts, IPC and host name, and dies with the process that started it.
+own for users, processes, network, mounts, IPC, control groups and host name, without most of the kernel's less common
+calls, and dies with the process that started it. Started by root, each sandbox has an account of its own.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import os
@@ -15,34 +17,42 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any
 
 from proctor.errors import ProctorError
+from proctor.sandbox import cgroups, seccomp_filter
 from proctor.sandbox import entry as sandbox_entry
+from proctor.sandbox.folders import OwnFolder, new_account
 from proctor.sandbox.limits import Limits
-from proctor.sandbox.process import HOME, Running
+from proctor.sandbox.measure import ENTRY, HOME, OWN_FOLDERS
+from proctor.sandbox.mounts import (
+    Mount,
+    emptied_in_proc,
+    make_etc,
+    python_mounts,
+    readable_copy,
+    system_links,
+    system_mounts,
+    without_its_place,
+)
+from proctor.sandbox.process import Running
 
 WORK = f"{HOME}/work"
-_ENTRY = "/opt/proctor/sandbox_entry.py"
 _SUBMISSION = "/opt/submission"
-# "nobody" of every Linux; what is mounted for it is read-only or its own.
-_UNPRIVILEGED = 65534
 _INSTALL = "install it: apt install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)"
 _SWITCH_ON = (
     "let unprivileged users make user namespaces: sysctl -w user.max_user_namespaces=15000, on Debian and Ubuntu also "
     "kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0"
 )
+# Known since bubblewrap 0.8; the filter of system calls refuses further namespaces anyway.
+_NO_MORE_USERS = "--disable-userns"
+_NAMESPACES = ("--unshare-all", "--unshare-user")
+# Where Python itself finds its libraries; nothing else of the environment goes even to the outermost process.
+_FOR_PYTHON = ("LD_LIBRARY_PATH",)
 
 
 class SandboxUnavailable(ProctorError):
     """There is no usable sandbox; the message says what to install or to switch on."""
-
-
-class Mount(NamedTuple):
-    """A file or folder of this machine that everybody may read, read-only at `target` in the sandbox."""
-
-    source: Path
-    target: str
 
 
 class Sandbox:
@@ -67,16 +77,18 @@ class Sandbox:
             raise ProctorError(f"there is no sandbox of kind {kind!r}; use bwrap, or none for no protection")
         self.kind = kind
         self.limits = limits
-        self.mounts = [*_python_mounts(), *mounts]
+        self.mounts = list(mounts)
         self.work = work
         self.environment = dict(environment or {})
 
     def mount_list(self) -> list[str]:
         """What is visible inside, one line each."""
-        lines = [f"{mount.target}  from {mount.source}, read-only" for mount in [*_system_mounts(), *self.mounts]]
-        lines += [f"{name}  link to {to}" for name, to in _system_links()]
-        lines += ["/etc  made up: users, hosts, library cache", "/proc  its own", "/dev  null, zero, full, random, tty"]
-        lines += ["/tmp  empty, of limited size", f"{HOME}  empty, of limited size"]
+        mounts = [*system_mounts(), *python_mounts(), *self.mounts]
+        lines = [f"{mount.target}  from {mount.source}, read-only" for mount in mounts]
+        lines += [f"{name}  link to {to}" for name, to in system_links()]
+        lines += ["/etc  made up: users, hosts, library cache", "/dev  null, zero, full, random, tty, read-only"]
+        lines += ["/proc  its own processes, and numbers of processors and memory"]
+        lines += [f"{name}  empty, of limited size" for name in OWN_FOLDERS]
         if self.work is not None:
             lines += [f"{_SUBMISSION}  from {self.work}, read-only", f"{WORK}  a copy of it"]
         return sorted(lines)
@@ -93,69 +105,101 @@ class Sandbox:
         Raises:
             SandboxUnavailable: bubblewrap can't be used here.
         """
-        folder = Path(tempfile.mkdtemp(prefix="proctor-"))
+        folder = OwnFolder()
+        group = None
         try:
             if self.kind == "none":
-                full, environment = self._unprotected(command, folder)
+                full, environment = self._unprotected(command, folder.path)
+                process = self._popen(full, environment, pass_fds, stdout, stderr)
             else:
                 problem = availability()
                 if problem:
                     raise SandboxUnavailable(problem)
-                full, environment = self._bubblewrap(command, folder), None
-            process = subprocess.Popen(
-                full,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=pass_fds,
-                env=environment,
-                cwd="/",
-                start_new_session=True,
-            )
+                parent = cgroups.delegated()
+                group = cgroups.Group(parent, self.limits) if parent else None
+                with tempfile.TemporaryFile() as file:
+                    file.write(json.dumps(self._job(command, folder.path, group)).encode())
+                    file.seek(0)
+                    full = [sys.executable, "-I", "-S", sandbox_entry.__file__, "outside", str(file.fileno())]
+                    environment = {name: os.environ[name] for name in _FOR_PYTHON if name in os.environ}
+                    process = self._popen(full, environment, [*pass_fds, file.fileno()], stdout, stderr)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if group is not None:
+                group.remove()
+            folder.remove()
             raise
-        return Running(process, self.limits, folder)
+        return Running(process, self.limits, folder, self.kind == "bwrap", group)
 
-    def _bubblewrap(self, command: Sequence[str], folder: Path) -> list[str]:
-        etc = folder / "etc"
-        _make_etc(etc)
-        stage = folder / "stage"
-        stage.mkdir()
-        folder.chmod(0o755)
-        mounts = [*_system_mounts(), Mount(etc, "/etc"), *self.mounts]
-        mounts.append(Mount(Path(sandbox_entry.__file__).resolve(), _ENTRY))
+    def _popen(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        pass_fds: Sequence[int],
+        stdout: int | IO,
+        stderr: int | IO,
+    ) -> subprocess.Popen:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def _job(self, command: Sequence[str], folder: Path, group: cgroups.Group | None) -> dict[str, Any]:
+        """What the entry program is told, see there."""
+        account = new_account() if os.geteuid() == 0 else None
+        for name in ("stage", "copies", "nothing"):
+            (folder / name).mkdir()
+        (folder / "empty").touch()
+        shown = [*system_mounts(), Mount(make_etc(folder / "etc"), "/etc"), *python_mounts()]
+        own = [*self.mounts, Mount(Path(sandbox_entry.__file__).resolve(), ENTRY)]
+        shown += [without_its_place(mount, folder / "copies" / str(number)) for number, mount in enumerate(own)]
         if self.work is not None:
-            mounts.append(Mount(_readable_copy(self.work, folder / "submission"), _SUBMISSION))
-        root = os.geteuid() == 0
-        job = {
+            shown.append(Mount(readable_copy(self.work, folder / "submission"), _SUBMISSION))
+        files, folders = emptied_in_proc()
+        shown += [Mount(folder / "empty", path) for path in files] + [
+            Mount(folder / "nothing", path) for path in folders
+        ]
+        if account is not None:
+            # Nobody else can enter it, neither another account of this machine nor another sandbox.
+            os.chown(folder, account, account)
+        source = _SUBMISSION if self.work is not None else None
+        inside = self._inside(command, source, WORK)
+        return {
             "parent": os.getpid(),
-            "stage": str(stage),
-            "sources": [str(mount.source) for mount in mounts],
-            "uid": _UNPRIVILEGED if root else None,
-            "gid": _UNPRIVILEGED if root else None,
-            "command": self._bubblewrap_words(command, mounts),
+            "stage": str(folder / "stage"),
+            "sources": [str(mount.source) for mount in shown],
+            "account": account,
+            "group": str(group.path) if group is not None else None,
+            "keyctl": seccomp_filter.call_number("keyctl"),
+            "filter": base64.b64encode(seccomp_filter.program()).decode(),
+            "bwrap": shutil.which("bwrap"),
+            "options": self._options(shown),
+            "command": [sys.executable, "-I", "-S", ENTRY, "inside", json.dumps(inside)],
         }
-        return [sys.executable, "-I", "-S", sandbox_entry.__file__, "outside", json.dumps(job)]
 
-    def _bubblewrap_words(self, command: Sequence[str], mounts: Sequence[Mount]) -> list[str]:
-        """The command line; `mount:3` stands for the fourth mount until the entry program has opened it."""
-        words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-        words += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"]
+    def _options(self, shown: Sequence[Mount]) -> list[str]:
+        """Options of bwrap; `mount:3` stands for the fourth mount until the entry program has opened it."""
+        words = [*_NAMESPACES, *_no_more_users(), "--as-pid-1", "--die-with-parent", "--new-session"]
+        words += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"]
         for name, value in self._variables().items():
             words += ["--setenv", name, value]
         words += ["--proc", "/proc", "--dev", "/dev"]
-        for folder in ("/tmp", HOME):
+        # Mapped into memory, zero becomes memory that nobody counts; full reads the same.
+        words += ["--dev-bind", "/dev/full", "/dev/zero"]
+        for folder in OWN_FOLDERS:
             words += ["--size", str(self.limits.home_bytes), "--tmpfs", folder]
         # After the empty folders, since an environment may lie in one of them.
-        for number, mount in enumerate(mounts):
+        for number, mount in enumerate(shown):
             words += ["--ro-bind", f"mount:{number}", mount.target]
-        for name, to in _system_links():
+        for name, to in system_links():
             words += ["--symlink", to, name]
-        # Its own mounts stay as they are; nothing can be put beside them.
-        words += ["--remount-ro", "/", "--chdir", HOME, "--"]
-        source = _SUBMISSION if self.work is not None else None
-        return [*words, sys.executable, "-I", "-S", _ENTRY, "inside", json.dumps(self._inside(command, source, WORK))]
+        # Its own mounts stay as they are; nothing can be put beside them. Both have no limit of their size.
+        return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME]
 
     def _unprotected(self, command: Sequence[str], folder: Path) -> tuple[list[str], dict[str, str]]:
         work = folder / "work"
@@ -194,10 +238,11 @@ def availability() -> str | None:
     """None where bubblewrap can be used, otherwise what to install or to switch on."""
     if shutil.which("bwrap") is None:
         return f"grading needs bubblewrap (bwrap), which is not installed; {_INSTALL}"
-    command = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
-    drop = {"user": _UNPRIVILEGED, "group": _UNPRIVILEGED, "extra_groups": []} if os.geteuid() == 0 else {}
     try:
-        trial = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd="/", **drop)
+        seccomp_filter.program()
+        trial = _trial()
+    except ProctorError as error:
+        return str(error)
     except (OSError, subprocess.SubprocessError) as error:
         return f"grading needs bubblewrap (bwrap), which does not run here ({error}); {_INSTALL}"
     if trial.returncode:
@@ -206,51 +251,19 @@ def availability() -> str | None:
     return None
 
 
-def _python_mounts() -> list[Mount]:
-    """The interpreter with its packages, at the same places."""
-    folders = {
-        Path(sys.prefix).absolute(),
-        Path(sys.base_prefix).resolve(),
-        Path(sys.executable).resolve().parent.parent,
-    }
-    outer = [folder for folder in folders if not any(other in folder.parents for other in folders | {Path("/usr")})]
-    return [Mount(folder, str(folder)) for folder in sorted(outer) if folder != Path("/usr")]
+def unbound() -> str | None:
+    """What limits can't hold here, in a line for whoever grades; None if they hold."""
+    return None if cgroups.delegated() else cgroups.UNBOUND
 
 
-def _system_mounts() -> list[Mount]:
-    folders = [Path("/usr"), *(Path(name) for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"))]
-    return [Mount(folder, str(folder)) for folder in folders if folder.is_dir() and not folder.is_symlink()]
+@functools.cache
+def _no_more_users() -> list[str]:
+    """The option that forbids further user namespaces, where this bubblewrap knows it and can set it."""
+    return [] if _trial(_NO_MORE_USERS).returncode else [_NO_MORE_USERS]
 
 
-def _system_links() -> list[tuple[str, str]]:
-    names = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
-    return [(name, os.readlink(name)) for name in names if os.path.islink(name)]
-
-
-def _readable_copy(work: Path, copy: Path) -> Path:
-    """Readable for the user in the sandbox, whatever the submission's own modes say."""
-    shutil.copytree(work, copy, symlinks=True)
-    for place, _, names in os.walk(copy):
-        os.chmod(place, 0o755)
-        for name in names:
-            if not os.path.islink(os.path.join(place, name)):
-                os.chmod(os.path.join(place, name), 0o644)
-    return copy
-
-
-def _make_etc(folder: Path) -> None:
-    folder.mkdir(mode=0o755)
-    texts = {
-        "passwd": "student:x:1000:1000:student:/home/student:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-        "group": "student:x:1000:\nnogroup:x:65534:\n",
-        "hosts": "127.0.0.1 localhost sandbox\n",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    for name in ("ld.so.cache", "localtime", "fonts", "alternatives"):
-        source = Path("/etc") / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, symlinks=True, ignore_dangling_symlinks=True)
-        elif source.exists():
-            shutil.copy(source, folder / name)
+def _trial(*options: str) -> subprocess.CompletedProcess:
+    command = ["bwrap", *_NAMESPACES, *options, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    account = new_account() if os.geteuid() == 0 else None
+    drop = {} if account is None else {"user": account, "group": account, "extra_groups": []}
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd="/", **drop)

@@ -21,7 +21,8 @@ class Limits:
         notebook_wall_seconds: time on the clock after which no further cell of a notebook is begun.
         startup_seconds: until the first answer.
         file_bytes: size of one file.
-        home_bytes: size of all files in the home and working folder; the temporary folder has as much again.
+        home_bytes: size of all files in the home and working folder; the temporary folder and the one for shared memory
+            have as much again.
         home_files: number of files in them.
         open_files: open descriptors of one process.
         output_bytes: what is kept of one cell's output.
@@ -54,9 +55,13 @@ class Usage(NamedTuple):
     files: int
 
 
-def passed(usage: Usage, limits: Limits) -> str | None:
-    """The first limit of a whole sandbox that is passed, in plain words; None if there is none."""
-    if usage.memory_bytes > limits.memory_bytes:
+def passed(usage: Usage, limits: Limits, exhausted: bool = False) -> str | None:
+    """The first limit of a whole sandbox that is passed, in plain words; None if there is none.
+
+    Args:
+        exhausted: whether the kernel has seen that the memory was used up.
+    """
+    if exhausted or usage.memory_bytes > limits.memory_bytes:
         return f"it used more than {limits.memory_bytes / GIB:.3g} GiB of memory"
     if usage.processes > limits.processes:
         return f"it ran more than {limits.processes} processes"

@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
+import threading
 import time
-from pathlib import Path
 
 import psutil
 
 from proctor.errors import ProctorError
+from proctor.sandbox.cgroups import Group
+from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, Usage, passed
+from proctor.sandbox.measure import Population
 
-HOME = "/home/student"
 _SECONDS_TO_DIE = 60.0
+_SECONDS_BETWEEN_LOOKS = 0.1
+# Looking takes this part of one processor at most, however large a sandbox has become.
+_PART_OF_TIME = 0.2
 
 
 class Running:
-    """A program in its sandbox."""
+    """A program in its sandbox, watched as long as it lives.
 
-    def __init__(self, process: subprocess.Popen, limits: Limits, folder: Path) -> None:
+    A thread looks at its limits whatever the grading is busy with (waiting, receiving, a full socket), and ends it as
+    soon as one is passed.
+
+    Args:
+        process: what was started; in a sandbox the process outside of it.
+        folder: what is removed at the end.
+        namespace: whether it has a process namespace of its own.
+        group: the control group of its own, if there is one.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen,
+        limits: Limits,
+        folder: OwnFolder,
+        namespace: bool = True,
+        group: Group | None = None,
+    ) -> None:
         self.process = process
         self.limits = limits
         self._folder = folder
+        self._population = Population(process.pid, namespace)
+        self._group = group
+        self._passed: str | None = None
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     @property
     def pid(self) -> int:
@@ -36,44 +63,36 @@ class Running:
 
     def usage(self) -> Usage:
         """What the program and all that it started use now."""
-        memory, processes, file_bytes, files = 0, 0, 0, 0
-        innermost = None
-        for one in self._tree():
-            with contextlib.suppress(psutil.Error, OSError):
-                memory += _proportional_memory(one)
-                processes += one.num_threads()
-                innermost = one.pid
-        with contextlib.suppress(OSError):
-            for place in (HOME, "/tmp"):
-                status = os.statvfs(f"/proc/{innermost}/root{place}")
-                file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
-                files += status.f_files - status.f_ffree
-        return Usage(memory + file_bytes, processes, file_bytes, files)
+        if self._group is None:
+            return self._population.usage()
+        return Usage(self._group.memory(), self._group.processes(), *self._population.files())
 
     def cpu_seconds(self) -> float:
-        """Computing time of the program and all that it started, which is much cheaper to know than the memory."""
-        total = 0.0
-        for one in self._tree():
-            with contextlib.suppress(psutil.Error):
-                times = one.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+        """Computing time of the program and all that it started, which is much cheaper to know than the memory.
+
+        With a control group it is exact; without one, children for whose end nobody waited are missing.
+        """
+        return self._population.cpu_seconds() if self._group is None else self._group.cpu_seconds()
 
     def check(self) -> str | None:
-        """The limit of the whole sandbox that is passed, in plain words; None if there is none."""
-        return passed(self.usage(), self.limits)
+        """The limit of the whole sandbox that is or was passed, in plain words; None if there is none."""
+        if self._passed is None:
+            exhausted = self._group is not None and self._group.exhausted()
+            self._passed = passed(self.usage(), self.limits, exhausted)
+        return self._passed
 
     def kill(self) -> None:
         """End the program and everything that it started; nothing of it is left afterwards."""
-        tree = self._tree()
-        if self.process.poll() is None:
-            self.process.kill()
-        for one in tree:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
+        self._ended.set()
+        tree = self._population.tree()
+        self._kill_all(tree)
         self.process.wait()
+        if threading.current_thread() is not self._watcher:
+            self._watcher.join()
         _, left = psutil.wait_procs(tree, timeout=_SECONDS_TO_DIE)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._group is not None:
+            self._group.remove()
+        self._folder.remove()
         if left:
             pids = ", ".join(str(one.pid) for one in left)
             raise ProctorError(f"processes of a submission can't be ended ({pids}); restart the machine")
@@ -85,12 +104,26 @@ class Running:
         except subprocess.TimeoutExpired:
             return None
 
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            top = psutil.Process(self.process.pid)
-            return [top, *top.children(recursive=True)]
-        except psutil.Error:
-            return []
+    def _watch(self) -> None:
+        pause = _SECONDS_BETWEEN_LOOKS
+        while not self._ended.wait(pause) and self.alive():
+            began = time.thread_time()
+            said = self.check()
+            pause = max(_SECONDS_BETWEEN_LOOKS, (time.thread_time() - began) / _PART_OF_TIME)
+            if said:
+                self._kill_all(self._population.tree())
+                return
+
+    def _kill_all(self, tree: list[psutil.Process]) -> None:
+        # One that has ended by itself may have handed its number on.
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        for one in tree:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        if self._group is not None:
+            self._group.kill()
 
 
 def end_by(number: int) -> str:
@@ -100,11 +133,3 @@ def end_by(number: int) -> str:
     with contextlib.suppress(ValueError):
         return f"it was ended by {signal.Signals(-number).name}"
     return f"it was ended by signal {-number}"
-
-
-def _proportional_memory(process: psutil.Process) -> int:
-    try:
-        with open(f"/proc/{process.pid}/smaps_rollup") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        return process.memory_info().rss

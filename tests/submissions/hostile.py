@@ -164,7 +164,9 @@ def double(x):
 HUNTER = """
 import builtins, mmap, os, sys, threading, time
 import torch
-shared = mmap.mmap(-1, 1 << 20)
+file = open("/dev/shm/shared", "w+b")
+file.truncate(1 << 20)
+shared = mmap.mmap(file.fileno(), 1 << 20)
 def record(text):
     text = str(text).encode(errors="replace")[:4000]
     place = shared.rfind(b"|") + 1

@@ -76,7 +76,9 @@ SILENT = "def unit(x):\n    import os\n    os._exit(0)"
 # What a hidden probe shows is kept in shared memory and told by values, shapes, kinds of exceptions.
 TELLING = """
 import mmap
-kept = mmap.mmap(-1, 4096)
+file = open("/dev/shm/kept", "w+b")
+file.truncate(4096)
+kept = mmap.mmap(file.fileno(), 4096)
 def double(x):
     kept[:20] = str(x).rjust(20).encode()
     return 2 * x if x < 100 else x
@@ -175,7 +177,9 @@ def _nested(handed: Handed) -> None:
 # Tells the notebook behind it, by all that a process can leave, what its answers were asked; before the seal it may.
 SENDER = """
 import mmap, os, threading, time
-kept = mmap.mmap(-1, 4096)
+file = open("/dev/shm/kept", "w+b")
+file.truncate(4096)
+kept = mmap.mmap(file.fileno(), 4096)
 os.makedirs("runs", exist_ok=True)
 places = ["runs/seen.json", "seen.json", "seen.py", "/tmp/seen.json", os.path.expanduser("~/seen.json")]
 def leave(text):

@@ -232,7 +232,7 @@ def test_kill_ends_everything(kind):
     running = start(STUBBORN, kind)
     assert running.process.stdout.readline() == b"ready\n"
     time.sleep(0.3)
-    tree = running._tree()
+    tree = running._population.tree()
     assert len(tree) >= 2
     running.kill()
     running.kill()

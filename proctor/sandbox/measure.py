@@ -1,0 +1,157 @@
+"""What all processes of a sandbox use together, read from outside, without a word of theirs.
+
+Where there is a control group the kernel counts (`proctor.sandbox.cgroups`). Here it is added up, from what stands
+under /proc: memory of processes, page tables, files in the sandbox's own folders, and what sockets and descriptors may
+hold in the kernel. Other memory without a process is closed by the filter of system calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import psutil
+
+from proctor.sandbox.limits import Usage
+
+HOME = "/home/student"
+# The program that is the first process in a sandbox.
+ENTRY = "/opt/proctor/sandbox_entry.py"
+# In them the program may write.
+OWN_FOLDERS = (HOME, "/tmp", "/dev/shm")
+_KIB = 1024
+# A pipe beyond the first ones of a user holds two pages, most other descriptors less.
+_BYTES_OF_A_DESCRIPTOR = 8 * _KIB
+# Beyond its buffer, of which nobody can change the size: the last message in it, and the socket itself.
+_MORE_OF_A_SOCKET = 64 * _KIB
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process(NamedTuple):
+    """A process by the folder under some /proc in which it is described."""
+
+    folder: str
+
+    def read(self, name: str) -> bytes:
+        with open(f"{self.folder}/{name}", "rb") as file:
+            return file.read()
+
+
+class Population:
+    """All processes below one, the first included.
+
+    With a process namespace these are those that its own /proc lists, however they came to be and whoever is their
+    parent; without one, children of children as far as they can be followed.
+
+    Args:
+        pid: the outermost process.
+        namespace: whether a child of it is the first process of a namespace.
+    """
+
+    def __init__(self, pid: int, namespace: bool) -> None:
+        self.pid = pid
+        self._namespace = namespace
+        self._first: int | None = None
+
+    def first(self) -> int | None:
+        """The namespace's first process, once there is one."""
+        if self._first is None and self._namespace:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{self.pid}/task/{self.pid}/children") as file:
+                    child = int(file.read().split()[0])
+                # As long as it is bwrap, in whose command line that of the program stands further behind, its folders
+                # are those of this machine.
+                if Process(f"/proc/{child}").read("cmdline").split(b"\0")[3] == ENTRY.encode():
+                    self._first = child
+        return self._first
+
+    def __iter__(self) -> Iterator[Process]:
+        first = self.first()
+        if first is None:
+            for one in self.tree():
+                yield Process(f"/proc/{one.pid}")
+            return
+        yield Process(f"/proc/{self.pid}")
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{first}/root/proc"):
+                if name.isdigit():
+                    yield Process(f"/proc/{first}/root/proc/{name}")
+
+    def tree(self) -> list[psutil.Process]:
+        """The processes as far as they can be followed from parent to child."""
+        try:
+            top = psutil.Process(self.pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def usage(self) -> Usage:
+        """What they use now."""
+        memory = processes = 0
+        for one in self:
+            with contextlib.suppress(OSError, ValueError):
+                status = _fields(one.read("status"), b"Threads", b"VmPTE")
+                processes += status.get(b"Threads", 0)
+                memory += status.get(b"VmPTE", 0) * _KIB + _descriptors(one) * _BYTES_OF_A_DESCRIPTOR
+                memory += _proportional_memory(one)
+        first = self.first()
+        if first is not None:
+            memory += _socket_memory(first)
+        file_bytes, files = self.files()
+        return Usage(memory + file_bytes, processes, file_bytes, files)
+
+    def files(self) -> tuple[int, int]:
+        """Bytes and number of the files in the sandbox's own folders, those included that no longer have a name."""
+        file_bytes = files = 0
+        first = self.first()
+        for place in OWN_FOLDERS if first is not None else ():
+            with contextlib.suppress(OSError):
+                status = os.statvfs(f"/proc/{first}/root{place}")
+                file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
+                files += status.f_files - status.f_ffree
+        return file_bytes, files
+
+    def cpu_seconds(self) -> float:
+        """Computing time of all that live and of all for whose end somebody waited."""
+        total = 0
+        for one in self:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                # The name, in brackets, may hold anything.
+                fields = one.read("stat").rpartition(b")")[2].split()
+                total += sum(map(int, fields[11:15]))
+        return total / _TICKS
+
+
+def _fields(text: bytes, *names: bytes) -> dict[bytes, int]:
+    found = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(b":")
+        if name in names:
+            found[name] = int(value.split()[0])
+    return found
+
+
+def _proportional_memory(process: Process) -> int:
+    """Shared pages count once over all who share them; what was swapped out counts too."""
+    try:
+        return sum(_fields(process.read("smaps_rollup"), b"Pss", b"SwapPss").values()) * _KIB
+    except OSError:
+        return _fields(process.read("status"), b"VmRSS").get(b"VmRSS", 0) * _KIB
+
+
+def _descriptors(process: Process) -> int:
+    folder = f"{process.folder}/fd"
+    # Since Linux 6.2 this is their number.
+    return os.stat(folder).st_size or len(os.listdir(folder))
+
+
+def _socket_memory(pid: int) -> int:
+    """The most that the sockets of a network namespace hold, those on their way through a socket included."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"/proc/{pid}/net/unix", "rb") as file:
+            sockets = max(0, sum(1 for _ in file) - 1)
+        with open("/proc/sys/net/core/wmem_default") as file:
+            return sockets * (int(file.read()) + _MORE_OF_A_SOCKET)
+    return 0
