@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from proctor.errors import ProctorError
+from proctor.sandbox.computing import ComputingTime
 from proctor.sandbox.limits import Limits, Usage, passed
 
 HOME = "/home/student"
@@ -26,6 +27,7 @@ class Running:
         self.process = process
         self.limits = limits
         self._folder = folder
+        self._computing = ComputingTime()
 
     @property
     def pid(self) -> int:
@@ -52,12 +54,24 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """Computing time of the program and all that it started, which is much cheaper to know than the memory."""
-        total = 0.0
+        return self._computing.look(self._tree())
+
+    def has_stopped_processes(self) -> bool:
+        """Whether a process in it was stopped by a signal or by a tracer, and waits to be woken."""
         for one in self._tree():
             with contextlib.suppress(psutil.Error):
-                times = one.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+                if one.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                    return True
+        return False
+
+    def youngest(self) -> psutil.Process | None:
+        """The process in it that was started last and has started none itself; None if there is none."""
+        tree, started, parents = self._tree(), {}, set()
+        for one in tree:
+            with contextlib.suppress(psutil.Error):
+                started[one] = one.create_time()
+                parents.add(one.ppid())
+        return max((one for one in started if one.pid not in parents), key=started.get, default=None)
 
     def check(self) -> str | None:
         """The limit of the whole sandbox that is passed, in plain words; None if there is none."""
