@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,9 +110,9 @@ def grade(
     )
 
 
-def submission_budget(limits: Limits) -> Budget:
+def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:
     """The time that all notebooks of one submission may cost together, from now on."""
-    return Budget("the submission", submission_budget_seconds(limits))
+    return Budget("the submission", submission_budget_seconds(limits), clock=clock)
 
 
 class _Graded(NamedTuple):

@@ -84,7 +84,7 @@ def no_verdict(grade_id: str, why: str, staff_text: str = "") -> Verdict:
 
 
 def out_of_time(grade_id: str, why: str) -> Verdict:
-    """Zero for a test cell that was not judged because the submission has taken too long; `why` says whose time it was."""
+    """Zero for a test cell that was not judged because a time was used up; `why` says whose."""
     return Verdict(
         grade_id, False, TIME_OUT, "", False, f"This question was not checked: {why}.", "", [f"{grade_id}: {why}"]
     )
