@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "submissions")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "submissions"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import exercise
 import hostile
