@@ -167,7 +167,7 @@ def _all_notes(submission: Submission, session: StudentSession, graded: _Graded)
     for verdict in graded.verdicts.values():
         notes += verdict.notes
     accidents = [outcome.note for outcome in graded.outcomes if outcome.note]
-    return [*notes, *(note for note in accidents if note not in notes)]
+    return list(dict.fromkeys([*notes, *accidents]))
 
 
 def write_results(

@@ -79,6 +79,7 @@ class StudentSession:
         self._stage = self._budget
         self._culprits: dict[int, str] = {}
         self._left_out: dict[str | None, str] = {}
+        self._not_run: dict[str, list[str]] = {}
         self._starts = 0
         self._futile = 0
         self._asking = False
@@ -116,6 +117,7 @@ class StudentSession:
                 self._leave_out(number, str(accident), begun)
             except Accident as accident:
                 self._note_accident(number, str(accident))
+        self._note_left_out()
         return self._outcomes
 
     def seal(self, results: Path) -> list[str]:
@@ -277,7 +279,16 @@ class StudentSession:
         was = "was stopped" if begun else "was not run"
         self._outcomes[number].ok = False
         self._outcomes[number].note = f"this cell {was}: {why}"
-        self.notes.append(f"{self.cells[number].label} {was}: {why}")
+        if begun:
+            self.notes.append(f"{self.cells[number].label} {was}: {why}")
+        else:
+            self._not_run.setdefault(why, []).append(self.cells[number].label)
+
+    def _note_left_out(self) -> None:
+        """One line for all cells that were not run for one reason; there may be thousands."""
+        for why, labels in self._not_run.items():
+            more = f" and {len(labels) - 1} more cells were" if len(labels) > 1 else " was"
+            self.notes.append(f"{labels[0]}{more} not run: {why}")
 
     def _note_accident(self, number: int, why: str) -> None:
         self._stop()

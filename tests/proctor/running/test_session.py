@@ -385,6 +385,7 @@ def test_a_notebook_that_takes_too_long_loses_what_is_left(timed):
     assert [o.ok for o in outcomes] == [True, True, True, True, False, False, False, False]
     assert outcomes[4].note == f"this cell was stopped: {why}"
     assert outcomes[5].note == f"this cell was not run: {why}"
+    assert one.notes == [f"cell 4 was stopped: {why}", f"cell 5 and 2 more cells were not run: {why}"]
     assert answers["early"]["ok"] is True
     assert answers["late"] == {"ok": False, "kind": "time-out", "text": why}
     # What the early cells left was asked in the kernel that had them; nothing ran again.
@@ -425,6 +426,19 @@ def test_after_one_replay_all_questions_are_answered_by_it(timed):
     _, machine, _, answers = timed(takes, "x", "?a", "y", "?b", "z", "?c")
     assert [answer["ok"] for answer in answers.values()] == [True] * 3
     assert machine.starts == 2
+
+
+def test_which_cell_dies_in_a_replay_for_a_question_is_told_to_nobody(timed):
+    # It may be the cell whose number is a digit of what was asked, so that is no line for the student.
+    def takes(kernel, what):
+        return None if (kernel == 1 and what == "answer") or (kernel == 2 and what == "eight") else 1
+
+    one, machine, outcomes, answers = timed(takes, "seven", "eight", "nine", "?a")
+    assert answers["a"]["ok"] is True
+    assert machine.starts == 3
+    assert one.notes == []
+    assert [outcome.note for outcome in outcomes] == [None] * 4
+    assert one.staff_notes == ["the notebook was run again 2 times while its checks were asked"]
 
 
 def test_a_kernel_that_does_not_come_up_is_no_cells_fault_and_not_tried_for_ever(timed):
