@@ -338,7 +338,7 @@ class FakeHost:
             raise OutOfTime(self.budget.why)
         seconds = self.machine.takes(self.number, what)
         allowed = min(wall_seconds, self.budget.left())
-        self.machine.time += allowed if seconds is None else min(seconds, allowed)
+        self.machine.time += min(seconds or 0, allowed)
         if self.budget.up():
             raise OutOfTime(self.budget.why)
         if seconds is None or seconds > allowed:
