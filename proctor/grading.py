@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +14,15 @@ from typing import Any, NamedTuple
 
 from proctor import __version__
 from proctor.checking.checker_process import Checker, checker_sandbox
-from proctor.checking.questions import GradedCell, run_checks
+from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.sanitise import safe_markdown, safe_outputs
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.folders import OwnFolder
-from proctor.sandbox.limits import Limits
+from proctor.sandbox.limits import Limits, submission_budget_seconds
 from proctor.secret import Secret
 
 NOTES_ID = "notes-from-grading"
@@ -62,6 +64,7 @@ def grade(
     secret: Secret,
     data: Sequence[Mount] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
+    budget: Budget | None = None,
 ) -> Record:
     """Runs a rebuilt notebook in a sandbox and judges its test cells; writes all outputs into the notebook.
 
@@ -73,10 +76,13 @@ def grade(
         secret: of the course.
         data: mounts for the student's code and for the checker.
         variables: environment variables, by which both find the data.
+        budget: what is left of the submission's time; None if this is its only notebook. Once it is up, nothing is
+            started any more: cells are not run, and every check that is left gets a verdict that says so.
 
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
+    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
     seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
     key = secret.key("checks", submission.student, submission.digest)
@@ -88,8 +94,8 @@ def grade(
         def checker() -> Checker:
             return Checker(checker_sandbox(kind, limits, data, variables))
 
-        session = StudentSession(cells, sandbox, limits, seed)
-        graded = _run_and_check(session, cells, submission.results, key, checker)
+        session = StudentSession(cells, sandbox, limits, seed, budget)
+        graded = _run_and_check(session, cells, submission.results, key, checker, limits, budget)
     write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind)
     return Record(
         assignment=submission.assignment,
@@ -104,6 +110,11 @@ def grade(
     )
 
 
+def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:
+    """The time that all notebooks of one submission may cost together, from now on."""
+    return Budget("the submission", submission_budget_seconds(limits), clock=clock)
+
+
 class _Graded(NamedTuple):
     """What each cell left, what happened at the seal in plain lines, and the verdicts by test cell."""
 
@@ -113,7 +124,13 @@ class _Graded(NamedTuple):
 
 
 def _run_and_check(
-    session: StudentSession, cells: Sequence[Cell], results: Path, key: bytes, start_checker: Callable[[], Checker]
+    session: StudentSession,
+    cells: Sequence[Cell],
+    results: Path,
+    key: bytes,
+    start_checker: Callable[[], Checker],
+    limits: Limits,
+    budget: Budget,
 ) -> _Graded:
     """Runs the notebook, seals it, and has its test cells checked; no process of either is left afterwards."""
     waiting: list[Checker] = []
@@ -123,16 +140,18 @@ def _run_and_check(
 
     try:
         # It imports what it needs while the notebook runs, and gets its tests only after the seal.
-        waiting.append(start_checker())
+        if not budget.up():
+            waiting.append(start_checker())
         outcomes = session.run()
         lines = session.seal(results)
         tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
         graded = [GradedCell(name, source) for name, source in tests.items()]
-        return _Graded(outcomes, lines, run_checks(graded, session.ask, key, checker))
+        times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
+        return _Graded(outcomes, lines, run_checks(graded, session.ask, key, checker, times, budget))
     finally:
-        session.close()
         for unused in waiting:
             unused.end()
+        session.close()
 
 
 def _points(notebook: dict[str, Any]) -> dict[str, float]:
@@ -144,11 +163,11 @@ def _points(notebook: dict[str, Any]) -> dict[str, float]:
 
 
 def _all_notes(submission: Submission, session: StudentSession, graded: _Graded) -> list[str]:
-    notes = [*submission.notes, *graded.lines, *session.notes]
+    notes = [*submission.notes, *graded.lines, *session.notes, *session.staff_notes]
     for verdict in graded.verdicts.values():
         notes += verdict.notes
     accidents = [outcome.note for outcome in graded.outcomes if outcome.note]
-    return [*notes, *(note for note in accidents if note not in notes)]
+    return list(dict.fromkeys([*notes, *accidents]))
 
 
 def write_results(

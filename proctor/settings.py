@@ -10,7 +10,7 @@ from traitlets import Dict, Enum, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
-from proctor.sandbox.limits import Limits
+from proctor.sandbox.limits import Limits, fitted
 from proctor.sandbox.mounts import Mount, python_mounts, refuse_exposing
 from proctor.secret import Secret, default_path, load_secret
 
@@ -58,8 +58,12 @@ class Proctor(Configurable):
         return proposal["value"]
 
     def all_limits(self) -> Limits:
-        """The limits in force."""
-        return replace(Limits(), **self.limits)
+        """The limits in force.
+
+        Raises:
+            ProctorError: a time that the course has set doesn't fit into the one around it; the message says which.
+        """
+        return fitted(replace(Limits(), **self.limits), set(self.limits))
 
     def data_place(self, course_root: Path) -> tuple[list[Mount], dict[str, str]]:
         """What a sandbox needs so that student code finds the data: mounts and environment variables."""

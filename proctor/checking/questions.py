@@ -17,7 +17,9 @@ from proctor.checking.checker_process import Checker
 from proctor.checking.verdict import Verdict, no_verdict, plain
 from proctor.errors import ProctorError
 from proctor.notebooks.checked_cells import CheckedCell, TravellingProbe, read_cell
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, ChannelClosed, ChannelTimeout
+from proctor.sandbox.limits import Limits
 
 # As in the probe contract; not imported from there, because that would load torch into the engine.
 MAX_ANSWER = 64 * 2**20
@@ -44,12 +46,11 @@ class GradedCell:
 @dataclass(frozen=True)
 class Times:
     """Wall seconds: `start` until the checker's first word, `cell` for its own work on one test cell, `asking` for all
-    answers of the submission to one test cell, `notebook` for all answers to all of them."""
+    answers of the submission to one test cell. None of them goes beyond the budget of the notebook."""
 
     start: float = 120.0
     cell: float = 120.0
-    asking: float = 600.0
-    notebook: float = 3_600.0
+    asking: float = 300.0
 
 
 class _Broken(Exception):
@@ -80,7 +81,7 @@ class _Checking:
     ask: Ask
     key: bytes
     times: Times
-    deadline: float
+    budget: Budget
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     waiting: dict[str, _Cell] = field(default_factory=dict)
     current: str | None = None
@@ -94,6 +95,7 @@ def run_checks(
     key: bytes,
     start: Callable[[], Checker],
     times: Times = Times(),  # noqa: B008 (it can't change)
+    budget: Budget | None = None,
 ) -> dict[str, Verdict]:
     """Judge the test cells of one notebook, in a fresh checker.
 
@@ -103,11 +105,13 @@ def run_checks(
             `{"ok": False, "kind": "time-out", "text": ...}`; the body and all texts may be anything.
         key: from which the inputs are drawn.
         start: starts a checker; called again if one dies.
+        budget: when it is up, what was judged stands, and nothing more is asked or waited for; None for the time that
+            a notebook has by default.
 
     Returns:
         A verdict for every cell, in the order of `cells`.
     """
-    state = _Checking(ask, key, times, time.monotonic() + times.notebook)
+    state = _Checking(ask, key, times, budget or Budget("the notebook", Limits().notebook_wall_seconds))
     for cell in cells:
         try:
             read = read_cell(cell.source)
@@ -120,7 +124,7 @@ def run_checks(
         else:
             state.verdicts[cell.grade_id] = no_verdict(cell.grade_id, "the test cell checks nothing")
     for _ in range(1 + _RESTARTS):
-        if not state.waiting or not _one_checker(state, start):
+        if not state.waiting or state.budget.up() or not _one_checker(state, start):
             break
     for grade_id in list(state.waiting):
         _give_up(state, grade_id, "the checkers of this notebook died too often")
@@ -151,7 +155,7 @@ def _one_checker(state: _Checking, start: Callable[[], Checker]) -> bool:
     if not why:
         _give_up_all(state, "the checker finished without a word on it", last_words)
         return False
-    if trusted and time.monotonic() < state.deadline:
+    if trusted and not state.budget.up():
         _give_up(state, state.current, f"{why} while it judged this cell", last_words)
         return True
     _give_up_all(state, why, last_words)
@@ -162,25 +166,29 @@ def _converse(state: _Checking, process: Checker) -> None:
     """Until the checker has finished; raises _Broken, or what the channel raises, if it does not come to that."""
     cells = [{"grade_id": grade_id, "source": one.cell.source} for grade_id, one in state.waiting.items()]
     job = {"cells": cells, "key": state.key.hex(), "concealed": state.concealed}
-    process.channel.send(job, deadline=time.monotonic() + state.times.start)
+    process.channel.send(job, deadline=_deadline(state, state.times.start))
     while True:
         cell = state.waiting.get(state.current) if state.current else None
         left = state.times.cell - cell.working if cell else state.times.start
-        before = time.monotonic()
-        word, body = _next(process, min(before + left, state.deadline + state.times.cell))
+        before = state.budget.clock()
+        word, body = _next(process, _deadline(state, left))
         if cell:
-            cell.working += time.monotonic() - before
+            cell.working += state.budget.clock() - before
         if word == {"finished": True}:
             return
         if "begin" in word:
             _begin(state, word)
         elif "ask" in word:
             answer, body = _asked(state, word, body)
-            process.channel.send(answer, body, deadline=time.monotonic() + state.times.cell)
+            process.channel.send(answer, body, deadline=_deadline(state, state.times.cell))
         elif "verdict" in word:
             _judged(state, word["verdict"])
         else:
             raise _Broken("the checker said something that is no message", trusted=False)
+
+
+def _deadline(state: _Checking, seconds: float) -> float:
+    return time.monotonic() + min(seconds, state.budget.left())
 
 
 def _next(process: Checker, deadline: float) -> tuple[dict[str, Any], bytes]:
@@ -214,8 +222,10 @@ def _asked(state: _Checking, word: dict[str, Any], body: bytes) -> tuple[dict[st
     if probe is None:
         note = f"the probe {plain(str(name), 100)} is not a function at top level of the test cell; move it there"
         return {"ok": False, "kind": verdict.NO_VERDICT, "text": "", "note": note}, b""
-    now = time.monotonic()
-    if cell.asking >= state.times.asking or now >= state.deadline:
+    if state.budget.up():
+        raise _Broken(state.budget.why, trusted=False)
+    now = state.budget.clock()
+    if cell.asking >= state.times.asking:
         note = "the time for the submission's answers was used up"
         return {"ok": False, "kind": verdict.TIME_OUT, "text": _TOO_LONG, "note": note}, b""
     cell.asked += 1
@@ -226,7 +236,7 @@ def _asked(state: _Checking, word: dict[str, Any], body: bytes) -> tuple[dict[st
         note = f"the question could not be carried: {type(error).__name__}: {plain(str(error), 300)}"
         return {"ok": False, "kind": verdict.NO_VERDICT, "text": "", "note": note}, b""
     finally:
-        cell.asking += time.monotonic() - now
+        cell.asking += state.budget.clock() - now
     return _checked_answer(answer, result)
 
 
@@ -273,7 +283,10 @@ def _judged(state: _Checking, word: Any) -> None:
 
 
 def _give_up(state: _Checking, grade_id: str, why: str, last_words: str = "") -> None:
-    state.verdicts[grade_id] = no_verdict(grade_id, why, last_words)
+    late = state.budget.up()
+    state.verdicts[grade_id] = (
+        verdict.out_of_time(grade_id, state.budget.why) if late else no_verdict(grade_id, why, last_words)
+    )
     state.waiting.pop(grade_id, None)
 
 

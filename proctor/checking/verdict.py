@@ -83,6 +83,13 @@ def no_verdict(grade_id: str, why: str, staff_text: str = "") -> Verdict:
     return Verdict(grade_id, False, NO_VERDICT, "", True, _OUR_FAULT, plain(staff_text), [note])
 
 
+def out_of_time(grade_id: str, why: str) -> Verdict:
+    """Zero for a test cell that was not judged because a time was used up; `why` says whose."""
+    return Verdict(
+        grade_id, False, TIME_OUT, "", False, f"This question was not checked: {why}.", "", [f"{grade_id}: {why}"]
+    )
+
+
 def from_word(word: dict[str, Any]) -> Verdict | None:
     """The verdict in what a checker said, with texts in the closed vocabulary; None if it is no verdict.
 

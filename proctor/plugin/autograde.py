@@ -25,6 +25,7 @@ from proctor.grading import FAILED, NOTES_ID, Submission
 from proctor.intake.copier import Caps, copy_tree, printable, read_file
 from proctor.intake.rebuild import MAX_BYTES, Rebuilt, match_files, rebuild
 from proctor.notebooks import cells as notebook_cells
+from proctor.plugin.run_times import RunTimes
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.settings import Proctor
@@ -50,7 +51,7 @@ class Autograde(NbgraderAutograde):
             self._refuse(problem)
         try:
             settings.course_secret(self._root)
-            settings.all_limits()
+            self._times = RunTimes(settings.all_limits())
             settings.refuse_exposing(self._root, self._private())
         except ProctorError as error:
             self._refuse(str(error))
@@ -129,6 +130,7 @@ class Autograde(NbgraderAutograde):
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         """Stage the submission (regular files, rebuilt notebooks) and set all its autograded points to 0."""
+        self._times.begin(student_id)
         self._outcomes[student_id] = "not graded: stopped while it was prepared"
         try:
             self._stage(assignment_id, student_id)
@@ -158,7 +160,11 @@ class Autograde(NbgraderAutograde):
             results=self._results / hashlib.sha256(names["student"].encode()).hexdigest(),
             notes=rebuilt.notes,
         )
-        resources["proctor"] = {"submission": submission, "root": self._root}
+        resources["proctor"] = {
+            "submission": submission,
+            "root": self._root,
+            "budget": self._times.budget(names["student"]),
+        }
         return resources
 
     def convert_single_notebook(self, notebook_filename: str) -> None:
@@ -308,10 +314,14 @@ class Autograde(NbgraderAutograde):
     def _print_table(self) -> None:
         if not self._outcomes:
             return
+        self._times.end()
         width = max(map(len, self._outcomes))
         off = "" if Proctor(parent=self).sandbox == "bwrap" else "  (sandbox off)"
-        lines = [f"{student:{width}}  {outcome}{off}" for student, outcome in sorted(self._outcomes.items())]
-        print("\n".join(lines), flush=True)
+        lines = [
+            f"{student:{width}}  {outcome}{self._times.remark(student)}{off}"
+            for student, outcome in sorted(self._outcomes.items())
+        ]
+        print("\n".join([*lines, *self._times.slowest()]), flush=True)
 
 
 def _is_time(path: Path) -> bool:

@@ -30,6 +30,7 @@ class Execute(NbgraderExecute):
             settings.course_secret(root),
             mounts,
             environment,
+            resources["proctor"]["budget"],
         )
         record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
         resources["proctor"]["record"] = record

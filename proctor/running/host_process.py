@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from proctor.running import student_host
 from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import Running
@@ -25,47 +28,86 @@ class Accident(Exception):
     """The kernel can't be used any more; the text says why, in words for the student."""
 
 
+class NotStarted(Accident):
+    """The kernel did not come up, which is no cell's fault."""
+
+
+class OutOfTime(Accident):
+    """The time of the notebook or of the submission is used up, which is no single cell's fault."""
+
+
 class HostProcess:
-    """A started student host with its channels."""
+    """A started student host with its channels.
+
+    Attributes:
+        budget: the time that may be waited for it; whoever holds the host puts another one in its place when the next
+            stage begins.
+    """
 
     def __init__(
-        self, make_sandbox: Callable[[list[Mount]], Sandbox], tests: Sequence[int], limits: Limits, seed: int
+        self,
+        make_sandbox: Callable[[list[Mount]], Sandbox],
+        tests: Sequence[int],
+        limits: Limits,
+        seed: int,
+        budget: Budget,
     ) -> None:
+        if budget.up():
+            raise OutOfTime(budget.why)
         self.limits = limits
+        self.budget = budget
         self.indices = {number: index for index, number in enumerate(tests)}
+        self.nonce = 0
+        self.cpu = 0.0
+        self._stopped = False
+        self._looked = time.monotonic()
         pairs = [socket.socketpair() for _ in range(1 + len(self.indices))]
         theirs = [pair[1] for pair in pairs]
         channels = [Channel(pair[0]) for pair in pairs]
         self.control, self.snapshots = channels[0], dict(zip(self.indices, channels[1:], strict=True))
-        numbers = [one.fileno() for one in theirs]
-        sandbox = make_sandbox([Mount(Path(student_host.__file__).resolve(), HOST)])
-        program = HOST if sandbox.kind == "bwrap" else student_host.__file__
-        command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
+        self.running: Running | None = None
+        self._runner: psutil.Process | None = None
+        # Whatever happens from here on, nothing may be left of a sandbox that nobody holds.
         try:
-            self.running: Running = sandbox.start(command, numbers)
+            self.running = self._start(make_sandbox, theirs, seed)
+            self.began = budget.clock()
+            header, _ = self.next(limits.startup_seconds, limits.startup_seconds)
+            if header != {"ready": True}:
+                raise NotStarted("the kernel did not start")
+            # No student code has run yet, so this is the process that will run the cells.
+            self._runner = self.running.youngest()
+        except OutOfTime:
+            self.close()
+            raise
+        except Accident as error:
+            self.close()
+            raise NotStarted(f"the kernel did not start: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, make_sandbox: Callable, theirs: Sequence[socket.socket], seed: int) -> Running:
+        try:
+            numbers = [one.fileno() for one in theirs]
+            sandbox = make_sandbox([Mount(Path(student_host.__file__).resolve(), HOST)])
+            program = HOST if sandbox.kind == "bwrap" else student_host.__file__
+            command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
+            return sandbox.start(command, numbers)
         finally:
             for one in theirs:
                 one.close()
-        self.nonce = 0
-        self.cpu = 0.0
-        self.began = time.monotonic()
-        header, _ = self.next(limits.startup_seconds, limits.startup_seconds)
-        if header != {"ready": True}:
-            self.close()
-            raise Accident("the kernel did not start")
 
     def alive(self) -> bool:
-        return self.running.alive() and self.control.fileno() >= 0
+        return self.running is not None and self.running.alive()
 
     def begin(self, request: dict[str, Any]) -> None:
         """Sends a request to the process that runs the cells."""
         self.nonce += 1
-        self.cpu = self.running.cpu_seconds()
-        self.began = time.monotonic()
+        self._begin()
         try:
-            self.control.send({**request, "nonce": self.nonce}, deadline=self.began + _FRAME_SECONDS)
-        except FrameError as error:
-            raise Accident("the kernel is gone") from error
+            self.control.send({**request, "nonce": self.nonce}, deadline=self._frame_deadline())
+        except (FrameError, OSError, ValueError) as error:
+            raise self._lost("the kernel is gone") from error
 
     def next(self, cpu_seconds: float, wall_seconds: float) -> tuple[dict[str, Any], bytes]:
         """The next word on the current request."""
@@ -75,49 +117,93 @@ class HostProcess:
                 return header, body
 
     def ask(self, place: int, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+        """The answer of the snapshot at a place to one question."""
         channel = self.snapshots[place]
-        self.cpu = self.running.cpu_seconds()
-        self.began = time.monotonic()
+        self._begin()
+        wall = min(self.limits.probe_wall_seconds, self.budget.left())
+        limits = {"cpu_seconds": self.limits.probe_cpu_seconds, "wall_seconds": wall}
         try:
-            channel.send(header, body, deadline=self.began + _FRAME_SECONDS)
+            channel.send({**header, **limits}, body, deadline=self._frame_deadline())
         except (FrameError, ValueError, OSError) as error:
-            raise Accident("the snapshot is gone") from error
+            raise self._lost("the snapshot is gone") from error
         # The snapshot ends a probe by itself; this is for one that does not.
         return self._receive(channel, 2 * self.limits.probe_cpu_seconds, 1.2 * self.limits.probe_wall_seconds)
 
     def end(self) -> None:
+        """Ends the process that runs the cells; snapshots stay."""
         with contextlib.suppress(FrameError):
-            self.control.send({"do": "end", "nonce": 0}, deadline=time.monotonic() + _FRAME_SECONDS)
+            self.control.send({"do": "end", "nonce": 0}, deadline=self._frame_deadline())
+
+    def cut_off(self) -> None:
+        """Ends the process that runs the cells although it is at work; snapshots stay.
+
+        What it may have become since, by the student's doing, lives on without any way to the engine, like everything
+        else in the sandbox.
+        """
+        self.control.close()
+        with contextlib.suppress(psutil.Error):
+            if self._runner is not None:
+                self._runner.kill()
 
     def close(self) -> None:
         for channel in (self.control, *self.snapshots.values()):
             channel.close()
-        self.running.kill()
+        if self.running is not None:
+            self.running.kill()
+
+    def _begin(self) -> None:
+        if self.budget.up():
+            raise OutOfTime(self.budget.why)
+        self.cpu = self.running.cpu_seconds()
+        self.began = self.budget.clock()
+        self._stopped = False
+
+    def _frame_deadline(self) -> float:
+        return time.monotonic() + min(_FRAME_SECONDS, self.budget.left())
+
+    def _lost(self, why: str) -> Accident:
+        return OutOfTime(self.budget.why) if self.budget.up() else Accident(why)
 
     def _receive(self, channel: Channel, cpu_seconds: float, wall_seconds: float) -> tuple[dict[str, Any], bytes]:
-        while not channel.ready(_POLL):
-            self._check(cpu_seconds, wall_seconds)
-        self._check_clock(wall_seconds)
+        def watch() -> None:
+            self._check_clock(wall_seconds)
+            # Also while words come in without end.
+            if time.monotonic() - self._looked >= _POLL:
+                self._check(cpu_seconds)
+
+        while not channel.ready(min(_POLL, self.budget.left())):
+            self._check_clock(wall_seconds)
+            self._check(cpu_seconds)
         try:
-            return channel.receive(time.monotonic() + _FRAME_SECONDS)
+            return channel.receive(self._frame_deadline(), watch=watch)
         except ChannelTimeout as error:
-            raise Accident("its kernel stopped in the middle of a word") from error
+            raise self._lost("its kernel stopped in the middle of a word") from error
         except BadFrame as error:
             raise Accident("its kernel said something that can't be understood") from error
         except FrameError as error:
             said = self.running.check()
             raise Accident(said or "its kernel died") from error
 
-    def _check(self, cpu_seconds: float, wall_seconds: float) -> None:
-        self._check_clock(wall_seconds)
-        if self.running.cpu_seconds() - self.cpu > cpu_seconds:
-            raise Accident(f"it computed for more than {cpu_seconds:g} seconds")
-        said = self.running.check()
-        if said:
-            raise Accident(said)
-        if not self.running.alive():
-            raise Accident("its kernel died")
+    def _check(self, cpu_seconds: float) -> None:
+        try:
+            if self.running.cpu_seconds() - self.cpu > cpu_seconds:
+                raise Accident(f"it computed for more than {cpu_seconds:g} seconds")
+            said = self.running.check()
+            if said:
+                raise Accident(said)
+            if not self.running.alive():
+                raise Accident("its kernel died")
+            # Nothing but a signal of its own stops a process here, and one that is stopped would be waited for until
+            # its time is up. Two looks, since a shell may stop what it has just started for a moment.
+            stopped = self.running.has_stopped_processes()
+            if stopped and self._stopped:
+                raise Accident("it stopped its own processes")
+            self._stopped = stopped
+        finally:
+            self._looked = time.monotonic()
 
     def _check_clock(self, wall_seconds: float) -> None:
-        if time.monotonic() - self.began > wall_seconds:
+        if self.budget.up():
+            raise OutOfTime(self.budget.why)
+        if self.budget.clock() - self.began > wall_seconds:
             raise Accident(f"it took more than {wall_seconds:g} seconds")

@@ -2,25 +2,29 @@
 
 Everything that comes from the sandbox is untrusted data: it is capped, has a deadline, and belongs to the cell that was
 asked. A cell that kills, blocks or floods its kernel costs itself; the kernel is started anew and the earlier cells run
-again without the culprit.
+again without the culprit. All of that draws on one budget of time: cells get two thirds of it, the results a quarter of
+what is left then, and the questions the rest.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from proctor.running.host_process import Accident, HostProcess
+from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
 from proctor.sandbox.bubblewrap import Mount, Sandbox
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
+CELLS_SHARE, RESULTS_SHARE = 2 / 3, 1 / 4
 _FLOOD = 16
+# Starts in a row without a kernel; what was no cell's fault is not tried for ever.
+_FUTILE_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -49,21 +53,46 @@ class StudentSession:
         cells: all cells of the notebook in their order.
         make_sandbox: makes the sandbox; called again after an accident. It gets the mounts that the session needs.
         seed: of the student's own random numbers.
+        budget: the time that the notebook may cost, from the first start to the last answer.
+
+    Attributes:
+        notes: plain lines about accidents, for the student too.
+        staff_notes: plain lines for staff only: what happens after the first question may be a student's way to tell
+            what was asked.
     """
 
     def __init__(
-        self, cells: Sequence[Cell], make_sandbox: Callable[[list[Mount]], Sandbox], limits: Limits, seed: int
+        self,
+        cells: Sequence[Cell],
+        make_sandbox: Callable[[list[Mount]], Sandbox],
+        limits: Limits,
+        seed: int,
+        budget: Budget | None = None,
     ) -> None:
         self.cells = list(cells)
         self.limits = limits
         self.notes: list[str] = []
         self._make_sandbox = make_sandbox
         self._seed = seed
+        self._budget = budget or Budget("the notebook", limits.notebook_wall_seconds)
+        # Of the stage that the notebook is in; never longer than the notebook's.
+        self._stage = self._budget
         self._culprits: dict[int, str] = {}
+        self._left_out: dict[str | None, str] = {}
+        self._not_run: dict[str, list[str]] = {}
         self._starts = 0
+        self._futile = 0
+        self._asking = False
+        self._asked_seconds: dict[str, float] = {}
+        self._replays_while_asking = 0
         self._host: HostProcess | None = None
         self._outcomes = [CellOutcome() for _ in self.cells]
         self._tests = {cell.grade_id: i for i, cell in enumerate(self.cells) if cell.kind == "test"}
+
+    @property
+    def staff_notes(self) -> list[str]:
+        count = self._replays_while_asking
+        return [f"the notebook was run again {count} times while its checks were asked"] if count else []
 
     def run(self) -> list[CellOutcome]:
         """Runs every cell that is not a test, and takes a snapshot at every test cell.
@@ -71,18 +100,24 @@ class StudentSession:
         Raises:
             SandboxUnavailable: there is no usable sandbox.
         """
-        deadline = time.monotonic() + self.limits.notebook_wall_seconds
+        self._enter(self._budget.part("the cells of the notebook", CELLS_SHARE * self._budget.left()))
         for number, cell in enumerate(self.cells):
             if cell.kind == "text":
                 continue
+            begun = False
             try:
-                if time.monotonic() > deadline:
-                    self._leave_out(number)
-                else:
-                    self._reach(number)
-                    self._do(number, self._outcomes[number])
+                if self._stage.up():
+                    raise OutOfTime(self._stage.why)
+                self._reach(number)
+                begun = True
+                self._do(number, self._outcomes[number])
+            except OutOfTime as late:
+                self._leave_out(number, str(late), begun)
+            except NotStarted as accident:
+                self._leave_out(number, str(accident), begun)
             except Accident as accident:
                 self._note_accident(number, str(accident))
+        self._note_left_out()
         return self._outcomes
 
     def seal(self, results: Path) -> list[str]:
@@ -93,9 +128,11 @@ class StudentSession:
         """
         lines: list[str] = []
         results.mkdir(parents=True, exist_ok=True)
+        self._enter(self._budget.part("the files of the notebook", RESULTS_SHARE * self._budget.left()))
         try:
-            self._reach(len(self.cells))
-            self._host.begin({"do": "files", "max_bytes": MAX_RESULT_BYTES})
+            if not self._left_out:
+                self._reach(len(self.cells))
+            self._host_or_accident().begin({"do": "files", "max_bytes": MAX_RESULT_BYTES})
             taken, total = 0, 0
             while True:
                 header, body = self._host.next(self.limits.cell_cpu_seconds, self.limits.cell_wall_seconds)
@@ -115,6 +152,7 @@ class StudentSession:
             self._host.end()
         except (Accident, OSError):
             lines.append("the files that the notebook made could not be kept")
+            self._cut_off()
         return lines
 
     def ask(self, grade_id: str, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -126,44 +164,87 @@ class StudentSession:
         Returns:
             What came, unchecked; or a header with ``ok`` false and ``kind`` "time-out".
         """
+        self._asking = True
         place = self._tests.get(grade_id)
-        limits = {"cpu_seconds": self.limits.probe_cpu_seconds, "wall_seconds": self.limits.probe_wall_seconds}
-        why = "there is no snapshot of this place"
+        why = self._left_out.get(grade_id, "there is no snapshot of this place")
+        if place in self._culprits:
+            place, why = None, self._culprits[place]
+        most, before = self.limits.asking_wall_seconds, self._asked_seconds.get(grade_id, 0.0)
+        self._enter(self._budget.part("answers to this question", most - before, of=most))
         for attempt in range(2 if place is not None else 0):
             try:
                 if attempt:
                     self._stop()
                 self._reach(place + 1)
-                return self._host.ask(place, {**header, **limits}, body)
+                return self._host.ask(place, header, body)
+            except OutOfTime as late:
+                why = str(late)
+                break
             except Accident as accident:
                 why = str(accident)
+            finally:
+                self._asked_seconds[grade_id] = before + self._stage.used()
         return {"ok": False, "kind": "time-out", "text": why}, b""
 
     def close(self) -> None:
         """Ends everything that belongs to this notebook."""
         self._stop()
 
+    def _enter(self, stage: Budget) -> None:
+        self._stage = stage
+        if self._host is not None:
+            self._host.budget = stage
+
     def _stop(self) -> None:
         if self._host is not None:
-            self._host.close()
-            self._host = None
+            host, self._host = self._host, None
+            host.close()
+
+    def _cut_off(self) -> None:
+        """Ends the process that runs the cells, while the snapshots that it has left can still be asked."""
+        if self._host is not None:
+            self._host.cut_off()
+
+    def _host_or_accident(self) -> HostProcess:
+        if self._host is None:
+            raise Accident("there is no kernel")
+        return self._host
 
     def _reach(self, number: int) -> None:
         """A living kernel that has run all cells before this one, and has snapshots of the tests among them."""
         while self._host is None or not self._host.alive():
             self._stop()
+            if self._stage.up():
+                raise OutOfTime(self._stage.why)
             if self._starts > self.limits.restarts:
                 raise Accident("the notebook's kernel had died too often; this cell was not run")
+            if self._futile >= _FUTILE_STARTS:
+                raise NotStarted("the kernel did not start")
             self._starts += 1
-            self._host = HostProcess(self._make_sandbox, self._tests.values(), self.limits, self._seed)
-            for earlier in range(number):
-                if self.cells[earlier].kind == "text" or earlier in self._culprits:
-                    continue
-                try:
-                    self._do(earlier, CellOutcome())
-                except Accident as accident:
-                    self._note_accident(earlier, str(accident))
-                    break
+            self._replays_while_asking += self._asking
+            try:
+                self._host = HostProcess(self._make_sandbox, self._tests.values(), self.limits, self._seed, self._stage)
+                self._futile = 0
+            except NotStarted:
+                self._futile += 1
+                continue
+            # While questions are asked, all snapshots are taken at once, and nothing runs beside them afterwards.
+            self._replay(len(self.cells) if self._asking else number)
+
+    def _replay(self, number: int) -> None:
+        for earlier in range(number):
+            if self.cells[earlier].kind == "text" or earlier in self._culprits:
+                continue
+            try:
+                self._do(earlier, CellOutcome())
+            except OutOfTime:
+                self._stop()
+                raise
+            except Accident as accident:
+                self._note_accident(earlier, str(accident))
+                return
+        if self._asking:
+            self._host.end()
 
     def _do(self, number: int, outcome: CellOutcome) -> None:
         cell = self.cells[number]
@@ -188,16 +269,33 @@ class StudentSession:
         if dropped:
             outcome.note = f"of its output only the first {self.limits.output_bytes // 1024:,} KiB were kept"
 
-    def _leave_out(self, number: int) -> None:
-        why = f"the notebook took more than {self.limits.notebook_wall_seconds / 60:g} minutes"
+    def _leave_out(self, number: int, why: str, begun: bool) -> None:
+        """For want of time: this cell is not run, or was cut off. Earlier snapshots stay if they are there."""
+        if begun:
+            self._cut_off()
         self._tests.pop(self.cells[number].grade_id, None)
         self._culprits[number] = why
-        self._outcomes[number] = CellOutcome(ok=False, note=f"{why}; this cell was not run")
-        self.notes.append(f"{self.cells[number].label} was not run: {why}")
+        self._left_out[self.cells[number].grade_id] = why
+        was = "was stopped" if begun else "was not run"
+        self._outcomes[number].ok = False
+        self._outcomes[number].note = f"this cell {was}: {why}"
+        if begun:
+            self.notes.append(f"{self.cells[number].label} {was}: {why}")
+        else:
+            self._not_run.setdefault(why, []).append(self.cells[number].label)
+
+    def _note_left_out(self) -> None:
+        """One line for all cells that were not run for one reason; there may be thousands."""
+        for why, labels in self._not_run.items():
+            more = f" and {len(labels) - 1} more cells were" if len(labels) > 1 else " was"
+            self.notes.append(f"{labels[0]}{more} not run: {why}")
 
     def _note_accident(self, number: int, why: str) -> None:
         self._stop()
         self._culprits[number] = why
+        if self._asking:
+            # Which cell it was, and that there was one, would be a word of the process that has seen the questions.
+            return
         outcome = self._outcomes[number]
         outcome.ok = False
         outcome.note = f"this cell was stopped ({why}); the other cells were run without it"

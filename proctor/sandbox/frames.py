@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from proctor.errors import ProctorError
@@ -21,6 +22,8 @@ MAX_HEADER = 4 * 2**20
 MAX_FRAME = 80 * 2**20
 _PREFIX = struct.Struct(">4sII")
 _CHUNK = 2**18
+# How often whoever waits in the middle of a message is called, in seconds.
+_WATCH_EVERY = 0.25
 
 
 class FrameError(ProctorError):
@@ -76,21 +79,27 @@ class Channel:
             except OSError as error:
                 raise ChannelClosed("the other side is gone") from error
 
-    def receive(self, deadline: float | None = None, max_bytes: int = MAX_FRAME) -> tuple[dict[str, Any], bytes]:
+    def receive(
+        self,
+        deadline: float | None = None,
+        max_bytes: int = MAX_FRAME,
+        watch: Callable[[], None] | None = None,
+    ) -> tuple[dict[str, Any], bytes]:
         """Receive a message.
 
         Args:
             deadline: on the clock of `time.monotonic`; None waits as long as it takes.
             max_bytes: largest accepted sum of header and body.
+            watch: called while the message comes in and while it is waited for; ends that by raising.
 
         Raises:
             BadFrame, ChannelClosed, ChannelTimeout: there is no whole message; the channel can't be used any more.
         """
-        magic, header_length, body_length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
+        magic, header_length, body_length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline, watch))
         if magic != MAGIC or header_length > MAX_HEADER or header_length + body_length > max_bytes:
             raise BadFrame("what came is no message, or too large")
-        text = self._exactly(header_length, deadline)
-        body = self._exactly(body_length, deadline)
+        text = self._exactly(header_length, deadline, watch)
+        body = self._exactly(body_length, deadline, watch)
         try:
             header = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
@@ -103,10 +112,15 @@ class Channel:
         """Waits at most so long until something can be received, the end of the peer included."""
         return self._poll(select.POLLIN, max(0.0, seconds))
 
-    def _exactly(self, count: int, deadline: float | None) -> bytes:
+    def _exactly(self, count: int, deadline: float | None, watch: Callable[[], None] | None) -> bytes:
         # Grows with what has come, so that an announced length costs no memory by itself.
         parts = bytearray()
         while len(parts) < count:
+            if watch is not None:
+                watch()
+                left = _WATCH_EVERY if deadline is None else min(_WATCH_EVERY, deadline - time.monotonic())
+                if left > 0 and not self.ready(left):
+                    continue
             self._wait(deadline, writing=False)
             try:
                 part = self._socket.recv(min(_CHUNK, count - len(parts)))

@@ -13,6 +13,7 @@ import psutil
 
 from proctor.errors import ProctorError
 from proctor.sandbox.cgroups import Group
+from proctor.sandbox.computing import ComputingTime
 from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, Usage, passed
 from proctor.sandbox.measure import Population
@@ -49,6 +50,7 @@ class Running:
         self._folder = folder
         self._population = Population(process.pid, namespace)
         self._group = group
+        self._computing = ComputingTime()
         self._passed: str | None = None
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -70,9 +72,26 @@ class Running:
     def cpu_seconds(self) -> float:
         """Computing time of the program and all that it started, which is much cheaper to know than the memory.
 
-        With a control group it is exact; without one, children for whose end nobody waited are missing.
+        With a control group it is exact; without one, it is as good as `ComputingTime` can tell.
         """
-        return self._population.cpu_seconds() if self._group is None else self._group.cpu_seconds()
+        return self._computing.look(self._population.tree()) if self._group is None else self._group.cpu_seconds()
+
+    def has_stopped_processes(self) -> bool:
+        """Whether a process in it was stopped by a signal or by a tracer, and waits to be woken."""
+        for one in self._population.tree():
+            with contextlib.suppress(psutil.Error):
+                if one.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                    return True
+        return False
+
+    def youngest(self) -> psutil.Process | None:
+        """The process in it that was started last and has started none itself; None if there is none."""
+        tree, started, parents = self._population.tree(), {}, set()
+        for one in tree:
+            with contextlib.suppress(psutil.Error):
+                started[one] = one.create_time()
+                parents.add(one.ppid())
+        return max((one for one in started if one.pid not in parents), key=started.get, default=None)
 
     def check(self) -> str | None:
         """The limit of the whole sandbox that is or was passed, in plain words; None if there is none."""

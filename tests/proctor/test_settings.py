@@ -20,8 +20,18 @@ def test_limits_differ_where_the_course_says_so():
 
 
 def test_unknown_limits_are_refused():
-    with pytest.raises(ProctorError, match="there is no limit 'seconds'; there are cell_cpu_seconds"):
+    with pytest.raises(ProctorError, match="there is no limit 'seconds'; there are asking_wall_seconds, cell_cpu"):
         settings(limits={"seconds": 7})
+
+
+def test_a_time_that_has_no_room_in_the_one_around_it_is_refused():
+    with pytest.raises(ProctorError, match="notebook_wall_seconds is 3600, and submission_seconds leaves 1740 seconds"):
+        settings(limits={"notebook_wall_seconds": 3600.0}).all_limits()
+
+
+def test_times_that_nobody_chose_are_cut_to_the_one_around_them():
+    limits = settings(limits={"submission_seconds": 160.0}).all_limits()
+    assert limits.notebook_wall_seconds == limits.cell_wall_seconds == limits.startup_seconds == 100.0
 
 
 def test_data_is_mounted_where_the_course_has_some(tmp_path):

@@ -30,7 +30,7 @@ c.Proctor.data_variable = "COURSE_DATA"
 c.Proctor.limits = {{
     "cell_cpu_seconds": 8, "cell_wall_seconds": 40, "probe_cpu_seconds": 8, "probe_wall_seconds": 12,
     "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20, "home_files": 100_000,
-}}
+}} | {limits}
 """
 
 
@@ -39,9 +39,15 @@ class Course:
 
     Args:
         more: instructor's notebooks beside the exercise, by name.
+        limits: that differ from those of the other courses here.
     """
 
-    def __init__(self, folder: Path, more: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        more: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+        limits: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder / "course"
         source = self.folder / "source" / exercise.ASSIGNMENT
         source.mkdir(parents=True)
@@ -50,7 +56,7 @@ class Course:
         (self.folder / "data").mkdir()
         (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"
-        config = CONFIG.format(root=str(self.folder), secret=str(self.secret))
+        config = CONFIG.format(root=str(self.folder), secret=str(self.secret), limits=dict(limits))
         (self.folder / "nbgrader_config.py").write_text(config)
         self.nbgrader("generate_assignment", exercise.ASSIGNMENT)
         release = self.folder / "release" / exercise.ASSIGNMENT

@@ -7,6 +7,7 @@ import re
 import exercise
 import hostile
 import hostile_answers
+import hostile_limits
 import hostile_sandbox
 import psutil
 import pytest
@@ -19,7 +20,13 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
 ]
-CASES = [*hostile.CASES, *hostile_answers.CASES, *hostile_sandbox.CASES, *unlucky.CASES]
+CASES = [
+    *hostile.CASES,
+    *hostile_answers.CASES,
+    *hostile_sandbox.CASES,
+    *hostile_limits.CASES,
+    *unlucky.CASES,
+]
 
 
 @pytest.fixture(scope="module")

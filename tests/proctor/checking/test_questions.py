@@ -10,6 +10,7 @@ from dl1.contract import protocol
 from proctor.checking import questions as checking
 from proctor.checking.questions import GradedCell, Times, run_checks, verdict
 from proctor.errors import ProctorError
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import Channel
 
 SOURCE = """\
@@ -28,8 +29,8 @@ import itertools
 check_equal(answer(2), 2)
 ### END HIDDEN TESTS
 """
-PATIENT = Times(start=30.0, cell=30.0, asking=30.0, notebook=30.0)
-HASTY = Times(start=1.0, cell=1.0, asking=30.0, notebook=30.0)
+PATIENT = Times(start=30.0, cell=30.0, asking=30.0)
+HASTY = Times(start=1.0, cell=1.0, asking=30.0)
 
 
 def cells(*names, source=SOURCE):
@@ -88,7 +89,7 @@ class FakeChecker:
         self.judge(grade_id, **changes)
 
 
-def checked(script, names=("q1", "q2", "q3"), times=PATIENT, ask=None, source=SOURCE):
+def checked(script, names=("q1", "q2", "q3"), times=PATIENT, ask=None, source=SOURCE, budget=None):
     """Verdicts, the jobs that checkers were given, and the questions that were carried."""
     jobs, questions = [], []
 
@@ -96,7 +97,7 @@ def checked(script, names=("q1", "q2", "q3"), times=PATIENT, ask=None, source=SO
         questions.append((grade_id, header, body))
         return ask(grade_id, header, body) if ask else ({"ok": True}, b"answer")
 
-    verdicts = run_checks(cells(*names, source=source), carry, b"key", lambda: FakeChecker(script, jobs), times)
+    verdicts = run_checks(cells(*names, source=source), carry, b"key", lambda: FakeChecker(script, jobs), times, budget)
     assert list(verdicts) == list(names)
     return verdicts, jobs, questions
 
@@ -411,13 +412,81 @@ def test_a_probe_that_is_not_in_the_text_is_not_carried(question):
     assert "top level" in answer["note"]
 
 
-@pytest.mark.parametrize("times", [Times(asking=0.0), Times(notebook=0.0)])
-def test_when_the_time_for_answers_is_up_nothing_more_is_asked(times):
+def test_when_the_time_for_answers_is_up_nothing_more_is_asked():
     def ask(*_):
         raise AssertionError("carried")
 
-    answer, _ = one_answer(ask, times=times)
+    answer, _ = one_answer(ask, times=Times(asking=0.0))
     assert answer["kind"] == "time-out"
+
+
+class Clock:
+    """Stands still until it is turned."""
+
+    def __init__(self):
+        self.time = 1000.0
+
+    def __call__(self):
+        return self.time
+
+
+LATE = "the time for the submission was used up (10 seconds)"
+
+
+def late(verdicts, *names):
+    for one in (verdicts[name] for name in names):
+        assert (one.passed, one.kind, one.notes) == (False, "time-out", [f"{one.grade_id}: {LATE}"])
+        assert one.student_text == f"This question was not checked: {LATE}."
+
+
+def test_when_the_submissions_time_is_up_what_was_judged_stands_and_the_rest_gets_a_clear_verdict():
+    clock = Clock()
+    asked = []
+
+    def ask(grade_id, *_):
+        asked.append(grade_id)
+        # An answer that takes longer than all the time that is left.
+        clock.time += 11 if grade_id == "q2" else 0
+        return {"ok": True}, b"answer"
+
+    verdicts, jobs, _ = checked(all_properly, ask=ask, budget=Budget("the submission", 10.0, clock=clock))
+    assert verdicts["q1"].passed
+    late(verdicts, "q2", "q3")
+    assert asked == ["q1", "q2"]
+    assert len(jobs) == 1
+
+
+def test_when_the_time_is_up_no_checker_is_started():
+    clock = Clock()
+    budget = Budget("the submission", 10.0, clock=clock)
+    clock.time += 10
+    verdicts, jobs, questions = checked(all_properly, budget=budget)
+    late(verdicts, "q1", "q2", "q3")
+    assert (jobs, questions) == ([], [])
+
+
+def test_a_checker_that_dies_when_the_time_is_up_is_not_replaced():
+    clock = Clock()
+
+    def script(checker, names):
+        checker.begin("q1")
+        clock.time += 10
+        die(checker, "q1")
+
+    verdicts, jobs, _ = checked(script, budget=Budget("the submission", 10.0, clock=clock))
+    late(verdicts, "q1", "q2", "q3")
+    assert len(jobs) == 1
+
+
+def test_a_silent_checker_is_waited_for_no_longer_than_the_time_that_is_left():
+    # Its own time would be half a minute. The clock is a real one here, and nothing is asserted of it.
+    def script(checker, names):
+        checker.begin("q1")
+        be_silent(checker, "q1")
+
+    verdicts, jobs, _ = checked(script, budget=Budget("the submission", 0.5))
+    assert [one.kind for one in verdicts.values()] == ["time-out"] * 3
+    assert len(jobs) == 1
 
 
 def test_waiting_for_the_submission_does_not_count_as_the_checkers_time():

@@ -1,16 +1,17 @@
 """Accidents and attacks in a student's notebook: each costs its own cell."""
 
-import itertools
+import random
 import time
-import types
 from dataclasses import replace
 
 import psutil
 import pytest
 
 from dl1.contract import protocol
+from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
 from proctor.running.session import Cell, StudentSession, _add_output, _safe_path
 from proctor.sandbox.bubblewrap import Sandbox, availability
+from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 
 pytestmark = pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
@@ -265,26 +266,284 @@ def test_forged_outputs_are_dropped_or_cut_to_form():
     assert outputs == [{"output_type": "execute_result", "data": {}, "metadata": {}, "execution_count": None}]
 
 
-def test_a_notebook_that_takes_too_long_loses_what_is_left(session, monkeypatch):
-    # The clock stands still until the third cell has been begun, and is past the limit then, however busy the machine.
-    times = itertools.chain([0.0] * 4, itertools.repeat(3.0))
-    monkeypatch.setattr("proctor.running.session.time", types.SimpleNamespace(monotonic=lambda: next(times)))
-    one = session(
-        "value = 1",
-        "?early",
-        "value",
-        "print('never')",
-        "?late",
-        limits=replace(SMALL, notebook_wall_seconds=2),
+class Machine:
+    """Kernels on a clock that stands still but for what they take.
+
+    Args:
+        takes: seconds that a cell, "start", "files", "snapshot" or "answer" takes in the kernel of this number; None if
+            the kernel dies of it.
+    """
+
+    def __init__(self, takes):
+        self.takes = takes
+        self.time = 1000.0
+        self.starts = 0
+        self.living = set()
+        self.asked = []
+
+    def __call__(self):
+        return self.time
+
+
+class FakeHost:
+    """As `HostProcess` behaves, without a process."""
+
+    def __init__(self, machine, tests, limits, budget):
+        self.machine, self.limits, self.budget = machine, limits, budget
+        if budget.up():
+            raise OutOfTime(budget.why)
+        machine.starts += 1
+        self.number = machine.starts
+        self.indices = {number: index for index, number in enumerate(tests)}
+        self.runs = True
+        self.snapshots = set()
+        machine.living.add(self)
+        try:
+            self.spend("start", limits.startup_seconds)
+        except Accident as error:
+            machine.living.discard(self)
+            raise error if isinstance(error, OutOfTime) else NotStarted(str(error)) from error
+
+    def alive(self):
+        return self in self.machine.living
+
+    def begin(self, request):
+        if not self.runs:
+            raise Accident("the kernel is gone")
+        self.request = request
+
+    def next(self, cpu_seconds, wall_seconds):
+        self.spend(self.request.get("source", self.request["do"]), wall_seconds)
+        if self.request["do"] == "snapshot":
+            self.snapshots.add(self.request["index"])
+        return {"done": 1, "ok": True}, b""
+
+    def ask(self, place, header, body):
+        if self.indices[place] not in self.snapshots:
+            raise Accident("the snapshot is gone")
+        self.spend("answer", 1.2 * self.limits.probe_wall_seconds)
+        self.machine.asked.append(place)
+        return {"ok": True}, b"answer"
+
+    def end(self):
+        self.runs = False
+
+    cut_off = end
+
+    def close(self):
+        self.machine.living.discard(self)
+
+    def spend(self, what, wall_seconds):
+        if self.budget.up():
+            raise OutOfTime(self.budget.why)
+        seconds = self.machine.takes(self.number, what)
+        allowed = min(wall_seconds, self.budget.left())
+        self.machine.time += min(seconds or 0, allowed)
+        if self.budget.up():
+            raise OutOfTime(self.budget.why)
+        if seconds is None or seconds > allowed:
+            self.machine.living.discard(self)
+            raise Accident("its kernel died" if seconds is None else f"it took more than {wall_seconds:g} seconds")
+
+
+TIMED = Limits(notebook_wall_seconds=300, cell_wall_seconds=60, asking_wall_seconds=60, probe_wall_seconds=20)
+
+
+@pytest.fixture
+def timed(session, monkeypatch, tmp_path):
+    """Runs, seals and asks a notebook on a machine; returns session, outcomes and the answers' headers."""
+
+    def go(takes, *sources, limits=TIMED):
+        machine = Machine(takes)
+        monkeypatch.setattr(
+            "proctor.running.session.HostProcess", lambda _, tests, *more: FakeHost(machine, tests, more[0], more[2])
+        )
+        one = session(*sources, limits=limits)
+        one._budget = Budget("the notebook", limits.notebook_wall_seconds, clock=machine)
+        outcomes = one.run()
+        notes = list(one.notes), [outcome.note for outcome in outcomes]
+        one.seal(tmp_path / "results")
+        answers = {cell.grade_id: one.ask(cell.grade_id, {}, b"")[0] for cell in one.cells if cell.kind == "test"}
+        # What happens while questions are asked is noted at no cell.
+        assert notes == (one.notes, [outcome.note for outcome in outcomes])
+        assert machine.time - 1000.0 <= limits.notebook_wall_seconds
+        assert machine.starts <= 1 + limits.restarts
+        one.close()
+        assert not machine.living
+        return one, machine, outcomes, answers
+
+    return go
+
+
+def test_a_notebook_that_takes_too_long_loses_what_is_left(timed):
+    def takes(kernel, what):
+        return {"start": 1, "slow": 50}.get(what, 0)
+
+    one, machine, outcomes, answers = timed(takes, "slow", "?early", "slow", "slow", "slow", "slow", "?late", "more")
+    # Two thirds of 300 seconds: the fourth slow cell is cut off in the middle.
+    why = "the time for the cells of the notebook was used up (3.33 minutes)"
+    assert [o.ok for o in outcomes] == [True, True, True, True, False, False, False, False]
+    assert outcomes[4].note == f"this cell was stopped: {why}"
+    assert outcomes[5].note == f"this cell was not run: {why}"
+    assert one.notes == [f"cell 4 was stopped: {why}", f"cell 5 and 2 more cells were not run: {why}"]
+    assert answers["early"]["ok"] is True
+    assert answers["late"] == {"ok": False, "kind": "time-out", "text": why}
+    # What the early cells left was asked in the kernel that had them; nothing ran again.
+    assert machine.starts == 1
+    assert one.staff_notes == []
+
+
+def test_cells_that_are_slow_only_when_they_run_again_cost_no_more(timed):
+    def takes(kernel, what):
+        if what == "die":
+            return None if kernel == 1 else 0
+        return 0.1 if kernel == 1 else 60
+
+    one, machine, outcomes, answers = timed(
+        takes, *["sly"] * 15, "die", "?a", "last", limits=replace(TIMED, restarts=8)
     )
+    assert [o.ok for o in outcomes] == [True] * 15 + [False] * 3
+    assert answers["a"]["kind"] == "time-out"
+    # The second kernel took what was left of the cells' time, and the results and the question were not waited for.
+    assert machine.time - 1000.0 <= 300
+
+
+def test_an_answer_for_which_the_notebook_runs_again_costs_its_own_question(timed):
+    def takes(kernel, what):
+        return {"answer": None}.get(what, 1) if kernel == 1 else 25
+
+    one, machine, _, answers = timed(takes, *["sly"] * 4, "?a", "?b", "?c")
+    assert {answer["kind"] for answer in answers.values()} == {"time-out"}
+    # One minute for each question and no more, whatever runs for it.
+    assert machine.time - 1000.0 <= 30 + 3 * 60
+    assert one.staff_notes == [f"the notebook was run again {machine.starts - 1} times while its checks were asked"]
+
+
+def test_after_one_replay_all_questions_are_answered_by_it(timed):
+    def takes(kernel, what):
+        return None if kernel == 1 and what == "answer" else 1
+
+    _, machine, _, answers = timed(takes, "x", "?a", "y", "?b", "z", "?c")
+    assert [answer["ok"] for answer in answers.values()] == [True] * 3
+    assert machine.starts == 2
+
+
+def test_which_cell_dies_in_a_replay_for_a_question_is_told_to_nobody(timed):
+    # It may be the cell whose number is a digit of what was asked, so that is no line for the student.
+    def takes(kernel, what):
+        return None if (kernel == 1 and what == "answer") or (kernel == 2 and what == "eight") else 1
+
+    one, machine, outcomes, answers = timed(takes, "seven", "eight", "nine", "?a")
+    assert answers["a"]["ok"] is True
+    assert machine.starts == 3
+    assert one.notes == []
+    assert [outcome.note for outcome in outcomes] == [None] * 4
+    assert one.staff_notes == ["the notebook was run again 2 times while its checks were asked"]
+
+
+def test_a_kernel_that_does_not_come_up_is_no_cells_fault_and_not_tried_for_ever(timed):
+    one, machine, outcomes, answers = timed(
+        lambda kernel, what: 20, "x", "?a", "y", limits=replace(TIMED, startup_seconds=15)
+    )  # noqa: E501
+    assert machine.starts == 3
+    assert {outcome.note for outcome in outcomes} == {"this cell was not run: the kernel did not start"}
+    assert answers["a"]["text"] == "the kernel did not start"
+
+
+def test_a_kernel_that_came_up_late_once_is_tried_again(timed):
+    _, machine, outcomes, answers = timed(
+        lambda kernel, what: 20 if kernel == 1 else 1, "x", "?a", limits=replace(TIMED, startup_seconds=15)
+    )  # noqa: E501
+    assert [outcome.note for outcome in outcomes] == [None, None]
+    assert answers["a"]["ok"] is True
+    assert machine.starts == 2
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_takes_its_time_or_dies_the_notebook_ends_within_its_budget(timed, seed):
+    drawn = random.Random(seed)
+    weights = [drawn.random() for _ in range(4)]
+
+    def takes(kernel, what):
+        return drawn.choices([0.1, 5, 1e9, None], weights)[0]
+
+    kinds = drawn.choices(["x", "?"], k=20)
+    timed(takes, *(f"?t{i}" if kind == "?" else f"x{i}" for i, kind in enumerate(kinds)))
+
+
+PROBE_STOPS_ALL = (
+    "def p():\n    import os, signal\n    os.kill(-1, signal.SIGSTOP)\n    os.kill(os.getpid(), signal.SIGSTOP)"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("import os, signal\nos.kill(-1, signal.SIGSTOP)\nos.kill(os.getpid(), signal.SIGSTOP)", "stopped its own"),
+        # Children that nobody waits for, each gone before it could be looked at twice.
+        (
+            "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True:\n"
+            "    if os.fork() == 0:\n        end = time.process_time() + 0.1\n"
+            "        while time.process_time() < end: pass\n        os._exit(0)\n    time.sleep(0.12)",
+            "computed for more",
+        ),
+        # Words on no request, without end; and half a word.
+        (
+            "import gc, json, os, struct\nhost = next(o for o in gc.get_objects() if type(o).__name__ == 'Host')\n"
+            "if os.fork() == 0:\n    while True: pass\n"
+            "text = json.dumps({'nonce': -1}).encode()\n"
+            "while True: host.control.socket.sendall(struct.pack('>4sII', b'PRF1', len(text), 0) + text)",
+            "computed for more",
+        ),
+        (
+            "import gc, struct\nhost = next(o for o in gc.get_objects() if type(o).__name__ == 'Host')\n"
+            "host.control.socket.sendall(struct.pack('>4sII', b'PRF1', 99, 0))\nwhile True: pass",
+            "computed for more",
+        ),
+    ],
+)  # fmt: skip
+def test_limits_are_looked_at_whatever_the_processes_do(session, bad, words):
+    # Without the look it would be the wall time, or half a word's.
+    one = session("x = 5", "?before", bad, "print(x)", limits=replace(SMALL, cell_wall_seconds=50))
     outcomes = one.run()
-    assert outcomes[2].ok
-    assert outcomes[3].note == "the notebook took more than 0.0333333 minutes; this cell was not run"
-    assert text(outcomes[3]) == ""
-    assert [note.partition(":")[0] for note in one.notes] == ["cell 3 was not run", "?late was not run"]
-    source = "def double(x):\n    return value * x\n"
-    assert answer(one, "early", source, 2) == 2
-    header, _ = one.ask("late", question(source), protocol.encode(((2,), {})))
-    assert (header["ok"], header["kind"]) == (False, "time-out")
-    # No other run of the notebook was begun for it, which would have slept again.
+    assert [o.ok for o in outcomes] == [True, True, False, True], outcomes
+    assert words in outcomes[2].note
+    assert answer(one, "before", "def read():\n    return x") == 5
+
+
+@pytest.mark.slow
+def test_a_probe_that_stops_all_processes_costs_its_answer_and_one_replay(session):
+    one = session("x = 5", "?a", "?b")
+    one.run()
+    found = answer(one, "a", PROBE_STOPS_ALL)
+    assert (found["kind"], found["text"]) == ("time-out", "it stopped its own processes")
+    assert one._starts == 2
+    assert answer(one, "b", "def read():\n    return x") == 5
+    assert one._starts == 3
+
+
+def test_a_cell_that_is_cut_off_leaves_the_snapshots_before_it(session):
+    one = session("value = 1", "?early", "import time\ntime.sleep(600)", "print('never')")
+    # The time of the cells is up as soon as the long one has begun.
+    budget = Budget("the notebook", 900.0)
+    begin = HostProcess.begin
+
+    def begun(host, request):
+        begin(host, request)
+        if "sleep" in request.get("source", ""):
+            host.budget.ends = 0.0
+
+    one._budget = budget
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HostProcess, "begin", begun)
+        outcomes = one.run()
+    assert outcomes[2].note.startswith("this cell was stopped: the time for the cells of the notebook was used up")
+    for _ in range(300):
+        if not one._host._runner.is_running() or one._host._runner.status() == psutil.STATUS_ZOMBIE:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the process that ran the cells lives on")
+    assert answer(one, "early", "def double(x):\n    return value * x\n", 2) == 2
     assert one._starts == 1

@@ -1,0 +1,57 @@
+"""How long each submission of a run has taken, and how long it may still take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from proctor.grading import submission_budget
+from proctor.sandbox.budget import Budget
+from proctor.sandbox.limits import Limits
+
+_SHOWN = 10
+
+
+class RunTimes:
+    """One budget for all notebooks of a student's submission, and what became of it.
+
+    A run with ``--notebook`` grades one notebook of each student; that one has the whole budget then.
+
+    Args:
+        clock: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits, self._clock = limits, clock
+        self._student: str | None = None
+        self._budget: Budget | None = None
+        self._seconds: dict[str, float] = {}
+        self._used_up: dict[str, str] = {}
+
+    def begin(self, student: str) -> None:
+        """From now on it is this student's time; that of the one before is over."""
+        self.end()
+        self._student, self._budget = student, submission_budget(self._limits, self._clock)
+
+    def budget(self, student: str) -> Budget:
+        """What all notebooks of this student may cost together, from `begin` on."""
+        if student != self._student:
+            self.begin(student)
+        return self._budget
+
+    def end(self) -> None:
+        """The time of the last student is over."""
+        if self._student is not None:
+            self._seconds[self._student] = self._budget.used()
+            if self._budget.up():
+                self._used_up[self._student] = self._budget.why
+        self._student = None
+
+    def remark(self, student: str) -> str:
+        """What the table adds about a student's time: nothing, if it was enough."""
+        return f"; {self._used_up[student]}" if student in self._used_up else ""
+
+    def slowest(self) -> list[str]:
+        """A line with those that took longest, at most ten; no line if nothing was graded."""
+        found = sorted(self._seconds.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+        return ["slowest: " + ", ".join(f"{student} {seconds:.0f} s" for student, seconds in found)] if found else []

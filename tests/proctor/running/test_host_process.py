@@ -1,0 +1,93 @@
+"""A student host that does not come up leaves nothing behind, whatever the reason."""
+
+import sys
+import tempfile
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from proctor.errors import ProctorError
+from proctor.running.host_process import HostProcess, NotStarted, OutOfTime
+from proctor.sandbox.bubblewrap import Sandbox, availability
+from proctor.sandbox.budget import Budget
+from proctor.sandbox.limits import Limits
+
+KINDS = ["none"] if availability() else ["none", "bwrap"]
+CHILD = "import os, time\nif os.fork() == 0:\n    time.sleep(300)\n"
+
+
+class Odd(Sandbox):
+    """Runs another program than the one that it is asked to run."""
+
+    program = ""
+
+    def start(self, command, *more):
+        if self.program == "refused":
+            raise ProctorError("no sandbox today")
+        return super().start([sys.executable, "-c", self.program, command[3]], *more)
+
+
+def odd(kind, program, limits):
+    def make(mounts):
+        one = Odd(kind, limits, mounts)
+        one.program = program
+        return one
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        (f"{CHILD}time.sleep(300)", NotStarted),
+        ("", NotStarted),
+        ("raise SystemExit(3)", NotStarted),
+        (f"{CHILD}import socket\nimport sys\nsocket.socket(fileno=int(sys.argv[1])).sendall(b'x' * 99)\ntime.sleep(300)", NotStarted),  # noqa: E501
+        (
+            f"{CHILD}import socket\nimport sys\nimport struct\ntext = b'{{\"ready\": false}}'\n"
+            "one = socket.socket(fileno=int(sys.argv[1]))\n"
+            "one.sendall(struct.pack('>4sII', b'PRF1', len(text), 0) + text)\ntime.sleep(300)",
+            NotStarted,
+        ),
+        ("refused", ProctorError),
+    ],
+    ids=["silent", "ends", "fails", "junk", "not ready", "refused"],
+)  # fmt: skip
+def test_what_does_not_start_leaves_no_process_and_no_folder(tmp_path, monkeypatch, kind, program, error):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = {one.pid for one in psutil.Process().children(recursive=True)}
+    open_before = psutil.Process().num_fds()
+    limits = replace(Limits(), startup_seconds=1.0)
+    with pytest.raises(error):
+        HostProcess(odd(kind, program, limits), [1, 2], limits, 1, Budget("the notebook", 30.0))
+    assert list(tmp_path.iterdir()) == []
+    assert {one.pid for one in psutil.Process().children(recursive=True)} <= before
+    assert psutil.Process().num_fds() == open_before
+
+
+def test_an_interrupt_while_it_starts_leaves_nothing_either(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(HostProcess, "next", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        HostProcess(odd("none", f"{CHILD}time.sleep(300)", Limits()), [], Limits(), 1, Budget("the notebook", 30.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_when_the_time_is_up_nothing_is_started():
+    def make(mounts):
+        raise AssertionError("made")
+
+    with pytest.raises(OutOfTime, match="the time for the submission was used up"):
+        HostProcess(make, [], Limits(), 1, Budget("the submission", 0.0))
+
+
+def test_a_start_is_waited_for_no_longer_than_the_time_that_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OutOfTime):
+        HostProcess(odd("none", "import time\ntime.sleep(300)", Limits()), [], Limits(), 1, Budget("the notebook", 0.5))
+    assert list(tmp_path.iterdir()) == []
