@@ -71,22 +71,12 @@ def make_inert(folder: Path) -> list[str]:
     while waiting:
         place, on_top = waiting.pop()
         try:
-            entries = list(os.scandir(place))
+            for entry in list(os.scandir(place)):
+                if not _is_stored(entry.name):
+                    _rename(Path(entry.path), on_top, lines)
+            waiting += [(Path(entry.path), False) for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
             lines.append(f"{place}: can't be looked at ({error.strerror})")
-            continue
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            stored = Path(entry.path)
-            if not _is_stored(entry.name):
-                stored = place / stored_name(entry.name, on_top, is_folder)
-                try:
-                    _put(Path(entry.path), stored)
-                except OSError as error:
-                    lines.append(f"{entry.path}: can't be renamed to {stored.name} ({error.strerror})")
-                    stored = Path(entry.path)
-            if is_folder:
-                waiting.append((stored, False))
     return lines
 
 
@@ -135,20 +125,29 @@ def _is_stored(name: str) -> bool:
     return len(name) > len(ENDING) and name.endswith(ENDING) and (name[0].isalnum() or name[0] == "_")
 
 
+def _rename(path: Path, on_top: bool, lines: list[str]) -> None:
+    target = path.with_name(stored_name(path.name, on_top, _is_folder(path)))
+    try:
+        if target != path:
+            _put(path, target)
+    except OSError as error:
+        lines.append(f"{path}: can't be renamed to {target.name} ({error.strerror})")
+
+
 def _put(source: Path, target: Path) -> None:
     """Rename, in place of an older file or folder; of two folders one is made."""
-    if source == target:
+    if _is_folder(target) and _is_folder(source):
+        for inner in list(source.iterdir()):
+            stored = _is_stored(inner.name)
+            _put(inner, target / (inner.name if stored else stored_name(inner.name, False, _is_folder(inner))))
+        source.rmdir()
         return
-    if target.is_dir() and not target.is_symlink():
-        if source.is_dir() and not source.is_symlink():
-            for inner in list(source.iterdir()):
-                stored = inner.name
-                if not _is_stored(stored):
-                    stored = stored_name(stored, False, inner.is_dir() and not inner.is_symlink())
-                _put(inner, target / stored)
-            source.rmdir()
-            return
+    if _is_folder(target):
         shutil.rmtree(target)
-    elif source.is_dir() and os.path.lexists(target):
-        target.unlink()
+    elif _is_folder(source):
+        target.unlink(missing_ok=True)
     os.rename(source, target)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

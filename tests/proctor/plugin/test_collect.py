@@ -172,7 +172,7 @@ def test_what_was_collected_stays_until_the_new_one_is_complete(inbound, monkeyp
         raise OSError(28, "No space left on device")
 
     record = engine._record(ME, made.name)
-    monkeypatch.setattr(collecting, "_changed", full_disk)
+    monkeypatch.setattr(collecting, "changed", full_disk)
     with pytest.raises(OSError, match="No space"):
         engine._collect(record, collected / ME / exercise.ASSIGNMENT)
     assert taken(collected)[ME] == "[1]"
