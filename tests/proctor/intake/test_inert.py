@@ -3,9 +3,9 @@
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 
+import hostile_files
 import pytest
 
 from proctor.intake.copier import copy_tree
@@ -166,78 +166,18 @@ def test_staff_are_told_of_what_would_have_run():
     assert run_by_tools([*quiet, *loud]) == sorted(loud)
 
 
-SCRIPTS = [
-    *(
-        "torch.py",
-        "json.py",
-        "numpy/__init__.py",
-        "__main__.py",
-        "__init__.py",
-        "conftest.py",
-        "test_all.py",
-        "setup.py",
-    ),
-    *("sitecustomize.py", "usercustomize.py", "nbgrader_config.py", "jupyter_config.py", "jupyter_server_config.py"),
-    *("site-packages/x.py", ".ipython/profile_default/startup/a.py", ".jupyter/jupyter_config.py"),
-]
-# What each of these does when a tool finds it is to write a line into the file CANARY.
-TRAPS = {
-    ".git/config": '[core]\n\trepositoryformatversion = 0\n\tfsmonitor = "echo git >> CANARY #"\n',
-    ".git/HEAD": "ref: refs/heads/main\n",
-    ".git/objects/x": "",
-    ".git/refs/x": "",
-    # The same without .git: git takes such a folder for a repository of its own.
-    "HEAD": "ref: refs/heads/main\n",
-    "config": '[core]\n\trepositoryformatversion = 0\n\tworktree = .\n\tfsmonitor = "echo bare >> CANARY #"\n',
-    "objects/x": "",
-    "refs/x": "",
-    **dict.fromkeys(SCRIPTS, "open('CANARY', 'a').write(__file__)"),
-    "Makefile": "all:\n\techo make >> CANARY\n",
-    "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-p torch'\n",
-    "pytest.ini": "[pytest]\naddopts = -p json\npython_files = *.py\n",
-    "evil.pth": "import os; os.system('echo pth >> CANARY')",
-    ".envrc": "echo envrc >> CANARY\n",
-}  # fmt: skip
-USES = [
-    ["git", "status"],
-    ["git", "diff"],
-    [sys.executable, "-c", "import torch, numpy, json"],
-    [sys.executable, "-m", "pytest", "--collect-only", "-q"],
-    [sys.executable, "."],
-    [sys.executable, "-m", "jupyter", "server", "list"],
-    [sys.executable, "-m", "nbgrader", "--help"],
-    [sys.executable, "-m", "nbgrader", "db", "student", "list"],
-    ["make"],
-]
-
-
-def spring(folder: Path) -> None:
-    """What somebody might do who has gone into the folder."""
-    for command in USES:
-        # Whether it works is of no interest, nor whether the tool is there.
-        try:
-            subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        except FileNotFoundError:
-            continue
-
-
-def lay_traps(folder: Path, canary: Path) -> None:
-    write(folder, **{path: text.replace("CANARY", str(canary)) for path, text in TRAPS.items()})
-    (folder / "a.ipynb").write_text("{}")
-
-
 @pytest.mark.slow
 def test_no_tool_runs_anything_in_a_folder_that_was_copied_or_renamed(tmp_path):
-    lay_traps(tmp_path / "handed in", tmp_path / "canary")
-    spring(tmp_path / "handed in")
+    source, canary = tmp_path / "handed in", tmp_path / "canary"
+    hostile_files.lay_traps(source, canary)
+    write(source, **{"a.ipynb": "{}"})
+    hostile_files.spring_traps(source)
     # They do work where nothing was done about them.
-    said = (tmp_path / "canary").read_text()
+    said = canary.read_text()
     assert all(word in said for word in ("git", "torch.py", "nbgrader_config.py", "conftest.py", "__main__.py", "make"))
-    (tmp_path / "canary").unlink()
-    copy_tree(tmp_path / "handed in", tmp_path / "copied")
-    make_inert(tmp_path / "handed in")
-    for folder in ("copied", "handed in"):
-        spring(tmp_path / folder)
-        for inner in (path for path in (tmp_path / folder).rglob("*") if path.is_dir()):
-            subprocess.run(["git", "status"], cwd=inner, capture_output=True, check=False)
-    assert not (tmp_path / "canary").exists(), (tmp_path / "canary").read_text()
+    canary.unlink()
+    copy_tree(source, tmp_path / "copied")
+    make_inert(source)
+    for folder in (tmp_path / "copied", source):
+        hostile_files.spring_traps(folder)
+    assert not canary.exists(), canary.read_text()
