@@ -45,7 +45,8 @@ class Autograde(NbgraderAutograde):
         """Grade all submissions of the assignment that are new or newer.
 
         Raises:
-            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed.
+            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed. Or some
+                submission was not graded to its end, and the others were.
         """
         settings = Proctor(parent=self)
         problem = availability() if settings.sandbox == "bwrap" else None
@@ -63,6 +64,12 @@ class Autograde(NbgraderAutograde):
         self._scratch = Path(tempfile.mkdtemp(prefix="proctor-results-"))
         try:
             super().start()
+            unfinished = [student for student, said in sorted(self._outcomes.items()) if not said.startswith("graded")]
+            if unfinished:
+                names = ", ".join(printable(student) for student in unfinished[:10])
+                self._refuse(
+                    f"{len(unfinished)} submissions were not graded to their end ({names}); the table says why"
+                )
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
             shutil.rmtree(self._root / STAGED, ignore_errors=True)

@@ -81,8 +81,12 @@ class Collect(ExchangeCollect):
         return Sealed.load(Path(self.coursedir.root).resolve(), self.coursedir.assignment_id)
 
     def copy_files(self) -> None:
-        """Copy what is new; an older copy stays until the new one is complete."""
-        assignment, collected, trimmed = self.coursedir.assignment_id, 0, []
+        """Copy what is new; an older copy stays until the new one is complete.
+
+        Raises:
+            ExchangeError: the submission of some student could not be copied; those of the others were.
+        """
+        assignment, collected, trimmed, failed = self.coursedir.assignment_id, 0, [], []
         for record in self.src_records:
             student = record["username"]
             target = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student, assignment))
@@ -92,6 +96,7 @@ class Collect(ExchangeCollect):
             try:
                 taken, odd = self._collect(record, target)
             except (ProctorError, OSError) as error:
+                failed.append(printable(student))
                 self.refused.append(f"{printable(record['filename'])}: {reason(error)}")
                 continue
             collected += 1
@@ -106,6 +111,8 @@ class Collect(ExchangeCollect):
         for line in self.refused:
             self.log.warning("not collected: %s", line)
         self.log.info("Collected %d submissions of %s, refused %d", collected, assignment, len(self.refused))
+        if failed:
+            self.fail(f"submissions of {', '.join(failed[:10])} could not be collected; the lines above say why")
 
     def _student(self, name: str) -> str | None:
         """Whose submission of this assignment an inbound folder claims to be; None if it claims something else.

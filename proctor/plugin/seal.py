@@ -102,7 +102,7 @@ class SealApp(NbGrader):
     examples = """
         For cron at the deadline, in the course's folder:
 
-            python -m proctor seal assignment2
+            python -m proctor seal ps1
         """
 
     @default("classes")

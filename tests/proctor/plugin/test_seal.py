@@ -261,7 +261,8 @@ def test_a_copy_that_was_changed_is_not_collected(exchange):
     shutil.rmtree(folder)
     for path in (exchange.course / "proctor_sealed" / "hw").rglob("one.ipynb"):
         path.write_text("changed by whoever")
-    exchange.collect()
+    with pytest.raises(ExchangeError, match="submissions of ada could not be collected"):
+        exchange.collect()
     assert not (exchange.course / "submitted" / "ada" / "hw").exists()
     assert exchange.warned("not collected: ada+hw")
     assert exchange.taken("ben") == "in time"
