@@ -19,9 +19,9 @@ from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.utils import parse_utc
 
 from proctor.errors import ProctorError
-from proctor.intake.copier import Caps, Taken, copy_tree, printable, replace
+from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, replace
 from proctor.intake.inert import TIMESTAMP, run_by_tools
-from proctor.plugin.sealed import Sealed, as_text, as_time, now
+from proctor.plugin.sealed import Seal, Sealed, as_text, as_time, now
 
 try:
     import pwd
@@ -129,7 +129,8 @@ class Collect(ExchangeCollect):
     def _record(self, student: str, name: str) -> dict[str, Any]:
         path, seal = os.path.join(self.inbound_path, name), self.sealed.seals.get(name)
         record = {"username": student, "filename": name}
-        if seal is not None and seal.kept and not os.path.lexists(path):
+        if seal is not None and seal.kept:
+            # Whatever has become of the student's folder: what counts is the copy.
             return record | {"timestamp": seal.timestamp, "inode": None}
         status = os.lstat(path)
         self._refuse_odd(student, status)
@@ -184,7 +185,7 @@ class Collect(ExchangeCollect):
     def _copy(self, record: dict[str, Any], draft: Path) -> tuple[Taken, datetime.datetime, list[str]]:
         path, seal = os.path.join(self.inbound_path, record["filename"]), self.sealed.seals.get(record["filename"])
         if record["inode"] is None:
-            return self._kept(record, draft), seal.timestamp, ["is gone since it was sealed; the copy was collected"]
+            return self._kept(record, draft), seal.timestamp, self._changes(path, seal)
         taken = copy_tree(Path(path), draft, Caps())
         # The folder is the student's all the while: what was copied is no older than what the clock says now.
         status = os.lstat(path)
@@ -195,10 +196,16 @@ class Collect(ExchangeCollect):
             return taken, self._since_seal(changed(path)), []
         if taken.digest() == seal.digest:
             return taken, seal.timestamp, []
-        if seal.kept:
-            odd = ["was changed after it was sealed; the copy from then was collected"]
-            return self._kept(record, draft), seal.timestamp, odd
         return taken, now(), ["was changed after it was sealed; it counts as handed in now"]
+
+    def _changes(self, path: str, seal: Seal) -> list[str]:
+        """What a student did to a submission of which there is a sealed copy, in a line."""
+        if not os.path.lexists(path):
+            return ["is gone since it was sealed; the copy was collected"]
+        with contextlib.suppress(ProctorError):
+            if look(Path(path), Caps()).digest() == seal.digest:
+                return []
+        return ["was changed after it was sealed; the copy from then was collected"]
 
     def _kept(self, record: dict[str, Any], draft: Path) -> Taken:
         name = record["filename"]

@@ -17,6 +17,8 @@ from proctor.plugin.collect import Collect, changed, reason
 from proctor.plugin.sealed import Seal, as_text, now
 
 _LOOKS = 6
+# Of each student the newest: who hands in without end fills no disk.
+_COPIES = 3
 
 
 class SealInbound(Collect):
@@ -24,8 +26,8 @@ class SealInbound(Collect):
 
     keep = Bool(
         True,
-        help="Keep a copy of every submission, which is collected should the student change theirs afterwards. Without "
-        "one such a submission counts as handed in when it is collected.",
+        help="Keep copies of the last three submissions of each student, which are collected whatever becomes of "
+        "theirs. Without a copy one that was changed counts as handed in when it is collected.",
     ).tag(config=True)
 
     settle_seconds = Float(
@@ -37,7 +39,11 @@ class SealInbound(Collect):
     def init_src(self) -> None:
         """Find all acceptable submissions."""
         self.listed = now()
-        self.found = [record for records in self.find().values() for record in records]
+        self.found = [
+            record | {"keep": self.keep and number < _COPIES}
+            for records in self.find().values()
+            for number, record in enumerate(self._sort_by_timestamp(records))
+        ]
 
     def copy_files(self) -> None:
         """Seal; a submission that can't be read is named, and the others are sealed.
@@ -75,11 +81,11 @@ class SealInbound(Collect):
         self.failed.pop(name, None)
         digest, kept, moment = "", False, self.listed
         try:
-            if self.keep:
+            if record["keep"]:
                 digest = copy_tree(path, self.sealed.copy_of(name), Caps()).digest()
             else:
                 digest = look(path, Caps()).digest()
-            kept, moment = self.keep, changed(str(path))
+            kept, moment = record["keep"], changed(str(path))
         except (ProctorError, OSError) as error:
             self.failed[name] = f"{printable(name)}: {reason(error)}"
         self.sealed.seals[name] = Seal(student, digest, as_text(moment), kept)

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from nbgrader.exchange import ExchangeError
 
 from proctor.plugin import seal as sealing
 from proctor.plugin.collect import Collect
-from proctor.plugin.sealed import as_time, now
+from proctor.plugin.sealed import Sealed, as_time, now
 
 ROOT = Path(__file__).resolve().parents[3]
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -172,6 +173,31 @@ def test_what_was_taken_away_after_the_seal_is_collected_from_its_copy(exchange)
     assert exchange.warned("ada: is gone since it was sealed")
 
 
+def test_what_was_made_unreadable_or_something_else_is_collected_from_its_copy(exchange):
+    for student in ("ada", "ben"):
+        exchange.hand_in(student, "in time")
+    exchange.seal()
+    for path in list(exchange.inbound.iterdir()):
+        shutil.rmtree(path)
+        path.write_text("a file") if "ada" in path.name else path.symlink_to("/nowhere")
+    exchange.collect()
+    for student in ("ada", "ben"):
+        assert exchange.taken(student) == "in time"
+        assert exchange.warned(f"{student}: was changed after it was sealed")
+
+
+def test_of_each_student_the_newest_are_copied_and_all_are_written_down(exchange):
+    for number in range(5):
+        # Times of files come in steps of some milliseconds.
+        time.sleep(0.05)
+        exchange.hand_in("ada", f"version {number}", f"2020-01-0{number + 1} 00:00:00.000000 UTC+abc")
+    exchange.hand_in("ben", "only one")
+    exchange.seal()
+    copies = sorted(path.read_text() for path in (exchange.course / "proctor_sealed" / "hw").rglob("one.ipynb"))
+    assert copies == ["only one", "version 2", "version 3", "version 4"]
+    assert exchange.warned("Sealed 6 submissions")
+
+
 def test_a_second_seal_changes_no_first_one(exchange):
     folder = exchange.hand_in("ada", "in time")
     exchange.seal()
@@ -259,8 +285,8 @@ def test_a_copy_that_was_changed_is_not_collected(exchange):
     exchange.hand_in("ben", "in time")
     exchange.seal()
     shutil.rmtree(folder)
-    for path in (exchange.course / "proctor_sealed" / "hw").rglob("one.ipynb"):
-        path.write_text("changed by whoever")
+    copy = Sealed.load(exchange.course, "hw").copy_of(folder.name)
+    (copy / "one.ipynb").write_text("changed by whoever")
     with pytest.raises(ExchangeError, match="submissions of ada could not be collected"):
         exchange.collect()
     assert not (exchange.course / "submitted" / "ada" / "hw").exists()
