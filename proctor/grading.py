@@ -16,6 +16,7 @@ from proctor import __version__
 from proctor.checking.checker_process import Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
+from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.sanitise import safe_markdown, safe_outputs
 from proctor.running.session import Cell, CellOutcome, StudentSession
@@ -41,9 +42,9 @@ class Submission:
 
     Attributes:
         notebook: name without ending.
-        digest: SHA-256 of the submitted notebook.
+        digest: SHA-256 of the whole submission, from which with the notebook's name inputs of checks are drawn.
         notes: plain lines about the submission, for the student too.
-        files: folder of the submission's other files.
+        files: folder of the submission's other files, under the stored names of `proctor.intake.inert`.
         results: folder for what the notebook makes and later notebooks of the same submission use.
     """
 
@@ -238,9 +239,14 @@ def _work_folder(submission: Submission) -> Iterator[Path]:
 
 def _fill(work: Path, submission: Submission) -> None:
     """The notebook's folder: the submission's files without notebooks, and over them what earlier notebooks made."""
-    for source in (submission.files, submission.results):
-        if source.is_dir():
-            shutil.copytree(source, work, ignore=shutil.ignore_patterns("*.ipynb"), dirs_exist_ok=True)
+    if submission.files.is_dir():
+        restore(submission.files, work)
+    if submission.results.is_dir():
+        lay_over(submission.results, work)
+    for name in OF_NBGRADER:
+        # The time is no part of the digest, so student code must not depend on it.
+        if (work / name).is_file():
+            (work / name).unlink()
     for folder, _, names in os.walk(work):
         os.chmod(folder, 0o755)
         for name in names:

@@ -34,7 +34,7 @@ FLOORS = {
         {"errors", "lazy_names"},
     ],
     "proctor": [
-        {"plug_in"},
+        {"__main__", "plug_in"},
         {"plugin"},
         {"settings"},
         {"grading"},

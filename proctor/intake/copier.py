@@ -1,19 +1,24 @@
 """Copies what a student has put into a folder: regular files only, never through a link, with caps.
 
 The folder belongs to the student, who may change it while it is copied. So every step is taken from an open descriptor
-of the folder before, without following links, and what was opened is looked at before it is read.
+of the folder before, without following links, and what was opened is looked at before it is read. What was read is also
+what the digests are of.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proctor.errors import ProctorError
+from proctor.intake.inert import handed_in_name, stored_name
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -28,32 +33,73 @@ class Caps:
     name_bytes: int = 150
 
 
-def copy_tree(source: Path, target: Path, caps: Caps = Caps()) -> list[str]:  # noqa: B008 (it can't change)
+@dataclass
+class Taken:
+    """What was taken of a submission.
+
+    Attributes:
+        lines: a plain line for everything that was left out.
+        dotted: paths whose names begin with a dot: they are never taken, and that costs no line.
+        digests: SHA-256 in hexadecimal by path, with the names as handed in; of a folder, whose path ends in /, "".
+    """
+
+    lines: list[str] = field(default_factory=list)
+    dotted: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def digest(self, without: Collection[str] = ()) -> str:
+        """SHA-256 over the names and contents of all that was taken but the paths `without`, in hexadecimal."""
+        listed = sorted((path, digest) for path, digest in self.digests.items() if path not in without)
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def copy_tree(source: Path, target: Path, caps: Caps = Caps(), stored: bool = False) -> Taken:  # noqa: B008
     """Copies a folder; the target appears whole, or not at all, in place of an older one.
 
-    Returns:
-        A plain line for everything that was left out.
+    Copies have the names of `proctor.intake.inert`, under which no tool runs them.
+
+    Args:
+        stored: the source is staff's, in which files may have such names already; otherwise it is as handed in.
 
     Raises:
         ProctorError: the source is no folder, or the target can't be written.
     """
-    try:
-        descriptor = os.open(source, _READ | os.O_DIRECTORY)
-    except OSError as error:
-        raise ProctorError(f"{source}: is no readable folder ({error.strerror})") from error
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".copying-", dir=target.parent))
     try:
-        copy = _Copy(caps, os.fstat(descriptor).st_uid)
-        copy.folder(descriptor, draft, "", 1)
+        taken = _take(source, draft, caps, stored)
         draft.chmod(0o755)
         replace(draft, target)
     except OSError as error:
         raise ProctorError(f"{target}: can't be written ({error.strerror}); make room or correct its rights") from error
     finally:
-        os.close(descriptor)
         shutil.rmtree(draft, ignore_errors=True)
-    return copy.lines
+    return taken
+
+
+def look(source: Path, caps: Caps = Caps(), stored: bool = False) -> Taken:  # noqa: B008 (it can't change)
+    """What `copy_tree` would take now, without a copy.
+
+    Raises:
+        ProctorError: the source is no folder, or can't be read to its end.
+    """
+    try:
+        return _take(source, None, caps, stored)
+    except OSError as error:
+        raise ProctorError(f"{source}: can't be read ({error.strerror})") from error
+
+
+def _take(source: Path, target: Path | None, caps: Caps, stored: bool) -> Taken:
+    try:
+        descriptor = os.open(source, _READ | os.O_DIRECTORY)
+    except OSError as error:
+        raise ProctorError(f"{source}: is no readable folder ({error.strerror})") from error
+    try:
+        copy = _Copy(caps, os.fstat(descriptor).st_uid, stored)
+        copy.folder(descriptor, target, "", 1)
+    finally:
+        os.close(descriptor)
+    return copy.taken
 
 
 def replace(draft: Path, target: Path) -> None:
@@ -90,67 +136,101 @@ def read_file(path: Path, max_bytes: int) -> bytes | None:
 
 
 class _Copy:
-    def __init__(self, caps: Caps, owner: int) -> None:
+    def __init__(self, caps: Caps, owner: int, stored: bool) -> None:
         self.caps = caps
         self.owner = owner
+        self.stored = stored
         self.files = 0
         self.folders = 0
         self.full = False
         self.bytes = 0
-        self.lines: list[str] = []
+        self.taken = Taken()
 
-    def folder(self, descriptor: int, target: Path, place: str, level: int) -> None:
-        # Files first: a forgotten environment must not use up the caps before the notebook beside it is reached.
-        for name in sorted(os.listdir(descriptor), key=lambda name: (_is_folder(descriptor, name), name)):
-            shown = printable(f"{place}{name}")
-            if len(os.fsencode(name)) > self.caps.name_bytes or not name.isprintable():
-                self.lines.append(f"left out {shown}: its name is too long or has characters that can't be printed")
-                continue
-            try:
-                inner = os.open(name, _READ, dir_fd=descriptor)
-            except OSError:
-                self.lines.append(f"left out {shown}: it is a link, or can't be read")
-                continue
-            try:
-                status = os.fstat(inner)
-                if stat.S_ISDIR(status.st_mode):
-                    if level >= self.caps.depth:
-                        self.lines.append(f"left out {shown}: more than {self.caps.depth} folders deep")
-                        continue
-                    self.folders += 1
-                    if not self.below_cap(self.folders, shown):
-                        continue
-                    (target / name).mkdir(mode=0o755)
-                    self.folder(inner, target / name, f"{place}{name}/", level + 1)
-                else:
-                    self.file(inner, status, target / name, shown)
-            finally:
-                os.close(inner)
+    def folder(self, descriptor: int, target: Path | None, place: str, level: int) -> None:
+        seen: set[str] = set()
+        for name in sorted(os.listdir(descriptor), key=lambda name: _rank(descriptor, name)):
+            own = handed_in_name(name) if self.stored else name
+            shown = printable(f"{place}{own}")
+            if own.startswith("."):
+                self.taken.dotted.append(shown)
+            elif not own or len(os.fsencode(own)) > self.caps.name_bytes or not own.isprintable():
+                self.left_out(shown, "its name is too long or has characters that can't be printed")
+            elif own in seen:
+                self.left_out(shown, "there is another one of this name")
+            else:
+                seen.add(own)
+                self.entry(descriptor, name, target, place + own, level)
 
-    def file(self, descriptor: int, status: os.stat_result, target: Path, shown: str) -> None:
+    def entry(self, descriptor: int, name: str, target: Path | None, path: str, level: int) -> None:
+        shown = printable(path)
+        try:
+            inner = os.open(name, _READ, dir_fd=descriptor)
+        except OSError:
+            self.left_out(shown, "it is a link, or can't be read")
+            return
+        try:
+            status = os.fstat(inner)
+            is_folder = stat.S_ISDIR(status.st_mode)
+            own = path.rpartition("/")[2]
+            copy = target / stored_name(own, level == 1, is_folder) if target else None
+            if not is_folder:
+                self.file(inner, status, copy, path)
+                return
+            if level >= self.caps.depth:
+                self.left_out(shown, f"more than {self.caps.depth} folders deep")
+                return
+            self.folders += 1
+            if not self.below_cap(self.folders, shown):
+                return
+            if copy:
+                copy.mkdir(mode=0o755)
+            self.taken.digests[f"{path}/"] = ""
+            self.folder(inner, copy, f"{path}/", level + 1)
+        finally:
+            os.close(inner)
+
+    def file(self, descriptor: int, status: os.stat_result, target: Path | None, path: str) -> None:
+        shown = printable(path)
         if not stat.S_ISREG(status.st_mode):
-            self.lines.append(f"left out {shown}: it is no regular file")
+            self.left_out(shown, "it is no regular file")
         elif status.st_nlink > 1 and status.st_uid != self.owner:
-            self.lines.append(f"left out {shown}: it is a hard link to somebody else's file")
+            self.left_out(shown, "it is a hard link to somebody else's file")
         elif self.bytes + status.st_size > self.caps.total_bytes:
-            self.lines.append(f"left out {shown}: more than {self.caps.total_bytes / 2**20:g} MiB in all")
+            self.left_out(shown, f"more than {self.caps.total_bytes / 2**20:g} MiB in all")
         elif self.below_cap(self.files + 1, shown):
             self.files += 1
-            left = self.caps.total_bytes - self.bytes
-            with open(target, "xb") as file:
-                # A file that grows while it is copied ends at the cap.
-                while left > 0 and (part := os.read(descriptor, min(2**20, left))):
-                    file.write(part)
-                    left -= len(part)
-                    self.bytes += len(part)
+            self.content(descriptor, target, path)
+
+    def content(self, descriptor: int, target: Path | None, path: str) -> None:
+        digest, left = hashlib.sha256(), self.caps.total_bytes - self.bytes
+        with open(target or os.devnull, "xb" if target else "wb") as file:
+            # A file that grows while it is copied ends at the cap.
+            while left > 0 and (part := os.read(descriptor, min(2**20, left))):
+                file.write(part)
+                digest.update(part)
+                left -= len(part)
+                self.bytes += len(part)
+        if target:
             target.chmod(0o644)
+        self.taken.digests[path] = digest.hexdigest()
+
+    def left_out(self, shown: str, why: str) -> None:
+        self.taken.lines.append(f"left out {shown}: {why}")
 
     def below_cap(self, count: int, shown: str) -> bool:
         """Whether so many files or folders are copied; the first that is too many is named."""
         if count > self.caps.files and not self.full:
             self.full = True
-            self.lines.append(f"left out {shown} and more after it: more than {self.caps.files:,} files or folders")
+            self.taken.lines.append(
+                f"left out {shown} and more after it: more than {self.caps.files:,} files or folders"
+            )
         return count <= self.caps.files
+
+
+def _rank(descriptor: int, name: str) -> tuple[bool, bool, str]:
+    # Files first: a forgotten environment must not use up the caps before the notebook beside it is reached. What was
+    # put beside a stored file under its own name is newer.
+    return _is_folder(descriptor, name), handed_in_name(name) != name, name
 
 
 def _is_folder(descriptor: int, name: str) -> bool:

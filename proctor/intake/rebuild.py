@@ -7,7 +7,6 @@ behind. What can't be read becomes an untouched notebook, with a plain line that
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +23,10 @@ _ANSWERS = ("solution", "manual")
 
 @dataclass
 class Rebuilt:
-    """A notebook of nbformat 4.5, plain lines about what was odd, and the SHA-256 of what was submitted (or "")."""
+    """A notebook of nbformat 4.5, and plain lines about what was odd."""
 
     notebook: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-    digest: str = ""
 
 
 @dataclass
@@ -48,7 +46,6 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         submitted: content of the student's file; None if there is none.
     """
     notes: list[str] = []
-    digest = hashlib.sha256(submitted).hexdigest() if submitted is not None else ""
     cells = _submitted_cells(submitted, notes)
     known = {cell["id"]: notebook_cells.role(cell) in _ANSWERS for cell in instructor["cells"]}
     answers, added = _sorted(cells, known, notes)
@@ -65,7 +62,7 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    return Rebuilt(notebook, notes, digest)
+    return Rebuilt(notebook, notes)
 
 
 def _instructors(cell: dict[str, Any], answers: dict[str, str], there: bool, notes: list[str]) -> dict[str, Any]:

@@ -5,11 +5,13 @@ Commands and the formgrader's button use this class in place of nbgrader's own, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,13 +19,15 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
-from nbgrader.utils import parse_utc
+from nbgrader.utils import find_all_files, parse_utc
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.grading import FAILED, NOTES_ID, Submission
-from proctor.intake.copier import Caps, copy_tree, printable, read_file
-from proctor.intake.rebuild import MAX_BYTES, Rebuilt, match_files, rebuild
+from proctor.intake.copier import printable
+from proctor.intake.inert import OF_NBGRADER, TIMESTAMP, make_inert
+from proctor.intake.rebuild import Rebuilt, match_files, rebuild
+from proctor.intake.staging import Staged, stage, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.run_times import RunTimes
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
@@ -33,7 +37,6 @@ from proctor.settings import Proctor
 STAGED = "proctor_staged"
 _DONE = "complete.json"
 _BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
-_TIMESTAMP = "timestamp.txt"
 
 
 class Autograde(NbgraderAutograde):
@@ -43,7 +46,8 @@ class Autograde(NbgraderAutograde):
         """Grade all submissions of the assignment that are new or newer.
 
         Raises:
-            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed.
+            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed. Or some
+                submission was not graded to its end, and the others were.
         """
         settings = Proctor(parent=self)
         problem = availability() if settings.sandbox == "bwrap" else None
@@ -61,10 +65,17 @@ class Autograde(NbgraderAutograde):
         self._outcomes: dict[str, str] = {}
         self._rebuilt: dict[str, Rebuilt] = {}
         self._broken: dict[str, str] = {}
+        self._staged: Staged | None = None
         results = OwnFolder("results-")
-        self._results = results.path
+        self._scratch = results.path
         try:
             super().start()
+            unfinished = [student for student, said in sorted(self._outcomes.items()) if not said.startswith("graded")]
+            if unfinished:
+                names = ", ".join(printable(student) for student in unfinished[:10])
+                self._refuse(
+                    f"{len(unfinished)} submissions were not graded to their end ({names}); the table says why"
+                )
         finally:
             results.remove()
             shutil.rmtree(self._root / STAGED, ignore_errors=True)
@@ -102,6 +113,8 @@ class Autograde(NbgraderAutograde):
         root = Path(pattern).parent.parent
         for folder in sorted(root.glob(f"{self.coursedir.student_id}/{self.coursedir.assignment_id}")):
             if folder.is_dir() and not folder.is_symlink():
+                for line in make_inert(folder):
+                    self.log.warning(printable(line, 300))
                 staged = self._format_source(folder.name, folder.parent.name)
                 self.assignments[staged] = [os.path.join(staged, f"{name}.ipynb") for name in names]
         if not self.assignments:
@@ -111,37 +124,61 @@ class Autograde(NbgraderAutograde):
         """Whether this submission is to be graded: it is new, has changed, was not finished, or --force was given."""
         if student_id in (self.coursedir.student_id_exclude or "").split(","):
             return False
+        self._outcomes[student_id] = "not graded: stopped while it was prepared"
+        with self._said_of(student_id):
+            return self._make_room(assignment_id, student_id)
+
+    def _make_room(self, assignment_id: str, student_id: str) -> bool:
         done = self._done(assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
         made = [destination / f"{name}.ipynb" for name in self._expected()]
         finished = done.is_file() and all(path.is_file() for path in made)
-        if finished and not self.force and self._state(done) == self._submitted_state(assignment_id, student_id):
+        if finished and not self.force and self._state(done) == state_of(self._submitted(assignment_id, student_id)):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = "graded before"
             return False
-        # A record that stayed would vouch for points of an earlier submission, should this one not get to its end.
+        # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
+        # its end: so they go before anything that can fail.
+        done.unlink(missing_ok=True)
+        self._give_zero(assignment_id, student_id)
         if self.coursedir.notebook_id == "*":
             shutil.rmtree(done.parent, ignore_errors=True)
             shutil.rmtree(destination, ignore_errors=True)
         else:
-            for path in (done, *made, *(done.with_name(f"{path.stem}.json") for path in made)):
+            for path in (*made, *(done.with_name(f"{path.stem}.json") for path in made)):
                 path.unlink(missing_ok=True)
         return True
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         """Stage the submission (regular files, rebuilt notebooks) and set all its autograded points to 0."""
         self._times.begin(student_id)
-        self._outcomes[student_id] = "not graded: stopped while it was prepared"
-        try:
+        self._outcomes[student_id] = "not graded, its points are 0: stopped while it was prepared"
+        with self._said_of(student_id):
             self._stage(assignment_id, student_id)
             super().init_assignment(assignment_id, student_id)
-        except (ProctorError, OSError) as error:
-            self._outcomes[student_id] = f"not graded: {error}"
+            # Once more: a first submission has its entries only now.
+            self._give_zero(assignment_id, student_id)
+        self._outcomes[student_id] = "not graded to its end; see the log"
+
+    @contextlib.contextmanager
+    def _said_of(self, student_id: str) -> Iterator[None]:
+        """An error stands in the table, in this student's line; nbgrader itself goes on with the next one."""
+        try:
+            yield
+        except Exception as error:
+            said = str(error) if isinstance(error, ProctorError | OSError) else f"{type(error).__name__}: {error}"
+            self._outcomes[student_id] = f"not graded, its points are 0: {said}"
             raise
+
+    def _give_zero(self, assignment_id: str, student_id: str) -> None:
+        names = self._expected()
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            for path in self.notebooks:
-                submitted = gradebook.find_submission_notebook(Path(path).stem, assignment_id, student_id)
-                for one in submitted.grades:
+            try:
+                submission = gradebook.find_submission(assignment_id, student_id)
+            except MissingEntry:
+                return
+            for notebook in submission.notebooks:
+                for one in notebook.grades if notebook.name in names else ():
                     if one.cell.cell_type == "code":
                         one.auto_score, one.needs_manual_grade = 0, False
             gradebook.db.commit()
@@ -155,9 +192,9 @@ class Autograde(NbgraderAutograde):
             assignment=names["assignment"],
             student=names["student"],
             notebook=names["notebook"],
-            digest=rebuilt.digest,
-            files=Path(self._format_dest(names["assignment"], names["student"])),
-            results=self._results / hashlib.sha256(names["student"].encode()).hexdigest(),
+            digest=self._staged.digest(names["notebook"]),
+            files=self._staged.files,
+            results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
             notes=rebuilt.notes,
         )
         resources["proctor"] = {
@@ -199,7 +236,7 @@ class Autograde(NbgraderAutograde):
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
         whole = not failed and self.coursedir.notebook_id == "*"
-        state = self._submitted_state(assignment_id, student_id) if whole else None
+        state = self._staged.state if whole else None
         done = self._done(assignment_id, student_id)
         done.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = done.with_suffix(".draft")
@@ -226,50 +263,54 @@ class Autograde(NbgraderAutograde):
         return names
 
     def _stage(self, assignment_id: str, student_id: str) -> None:
-        submitted = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
-        staged = Path(self._format_source(assignment_id, student_id))
-        shutil.rmtree(staged, ignore_errors=True)
-        lines = copy_tree(submitted, staged, Caps())
-        if not _is_time(staged / _TIMESTAMP):
-            shutil.rmtree(staged / _TIMESTAMP, ignore_errors=True)
-            (staged / _TIMESTAMP).unlink(missing_ok=True)
-            lines.append(f"left out {_TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
-        found = {}
-        for path in sorted(staged.glob("*.ipynb")):
-            if path.is_dir():
-                shutil.rmtree(path)
-                lines.append(f"left out {printable(path.name)}: it is a folder, not a notebook")
-                continue
-            found[path.stem] = read_file(path, MAX_BYTES) or b""
-            path.unlink()
+        source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id))
+        ready = stage(
+            self._submitted(assignment_id, student_id), self._scratch / "files", self._own_files(assignment_id, source)
+        )
+        for line in ready.for_staff:
+            self.log.warning("%s: %s", printable(student_id), line)
+        self._staged = ready
+        folder = Path(self._format_source(assignment_id, student_id))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        # Beside the notebooks lie only what nbgrader needs and what a page shows: nothing that any tool runs or loads.
+        for name in OF_NBGRADER:
+            if (ready.files / name).is_file():
+                shutil.copyfile(ready.files / name, folder / name)
+        if not _is_time(folder / TIMESTAMP):
+            (folder / TIMESTAMP).unlink()
+            ready.notes.append(f"left out {TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
+        for path, picture in ready.pictures.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, folder / path)
+        self._rebuild(student_id, folder, source)
+
+    def _rebuild(self, student_id: str, folder: Path, source: Path) -> None:
         names = self._expected()
-        for page in [staged / f"{name}.html" for name in names]:
-            # Its place is that of the student's page in feedback, which could not be written there.
-            if page.is_dir():
-                shutil.rmtree(page)
-            elif page.exists():
-                page.unlink()
-            else:
-                continue
-            lines.append(f"left out {page.name}: the page with the feedback has this name")
-        matched, more = match_files(names, found)
+        matched, more = match_files(names, self._staged.notebooks)
         for name in names:
-            source = (
-                Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id)) / f"{name}.ipynb"
-            )
             try:
-                rebuilt = rebuild(notebook_cells.read(source), matched[name])
+                rebuilt = rebuild(notebook_cells.read(source / f"{name}.ipynb"), matched[name])
             except Exception as error:
                 # Of one notebook; the others of the submission, and other students, still get their grades.
                 cells = [{"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": _BROKEN}]
                 rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
                 said = str(error) if isinstance(error, ProctorError) else f"{source}: {type(error).__name__}: {error}"
-                self._broken[str(staged / f"{name}.ipynb")] = said
-            rebuilt.notes += [printable(line, 300) for line in [*more, *lines]]
+                self._broken[str(folder / f"{name}.ipynb")] = said
+            rebuilt.notes += [printable(line, 300) for line in [*more, *self._staged.notes]]
             self._rebuilt[f"{student_id}/{name}"] = rebuilt
             text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))
-            (staged / f"{name}.ipynb").write_text(text, encoding="utf-8")
-        self.notebooks = [str(staged / f"{name}.ipynb") for name in names]
+            (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        self.notebooks = [str(folder / f"{name}.ipynb") for name in names]
+
+    def _own_files(self, assignment_id: str, source: Path) -> dict[str, Path]:
+        """The instructor's files beside the notebooks that take the place of the student's, by path."""
+        found = {
+            Path(name).relative_to(source).as_posix(): Path(name)
+            for name in find_all_files(str(source), [*self.coursedir.ignore, "*.ipynb"])
+        }
+        kept = self.exclude_overwriting.get(assignment_id, [])
+        return {path: place for path, place in found.items() if path not in kept}
 
     def _give_nothing(self, notebook_filename: str, why: str) -> None:
         """An autograded notebook in which every test cell has failed, with 0 points in the gradebook."""
@@ -300,16 +341,8 @@ class Autograde(NbgraderAutograde):
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _submitted_state(self, assignment_id: str, student_id: str) -> str:
-        """Changes when a file of the submission does."""
-        folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
-        digest = hashlib.sha256()
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                content = read_file(path, 2**30)
-                digest.update(f"{path.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
-                digest.update(hashlib.sha256(content or b"").digest())
-        return digest.hexdigest()
+    def _submitted(self, assignment_id: str, student_id: str) -> Path:
+        return Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))
 
     def _print_table(self) -> None:
         if not self._outcomes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fnmatch
+import functools
 import itertools
 import os
 import shutil
@@ -18,14 +19,15 @@ from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.utils import parse_utc
 
 from proctor.errors import ProctorError
-from proctor.intake.copier import Caps, copy_tree, printable, replace
+from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, replace
+from proctor.intake.inert import TIMESTAMP, run_by_tools
+from proctor.plugin.sealed import Seal, Sealed, as_text, as_time, now
 
 try:
     import pwd
 except ImportError:  # only where there are no Unix accounts
     pwd = None
 
-TIMESTAMP = "timestamp.txt"
 # A submission in which there is more than can be looked at is not taken; a forgotten environment has fewer.
 _MAX_ENTRIES = 200_000
 _MAX_NAME = 100
@@ -38,30 +40,53 @@ class Collect(ExchangeCollect):
 
     def init_src(self) -> None:
         """Find the newest acceptable submission of each student."""
+        by_student = self.find()
+        self.duedate = self._due_date()
+        if self.duedate is not None and self.duedate < now() and not self.sealed.listed:
+            self.log.info(
+                "%s was not sealed at its deadline: a change that left no trace in the times of files can't be seen",
+                self.coursedir.assignment_id,
+            )
+        self.src_records = [self._chosen(records) for records in by_student.values()]
+
+    def find(self) -> dict[str, list[dict[str, Any]]]:
+        """All acceptable submissions by student; of each its folder, and when it was handed in."""
         if not self.coursedir.course_id:
             self.fail("No course id specified. Re-run with --course flag.")
         self.course_path = os.path.join(self.root, self.coursedir.course_id)
         self.inbound_path = os.path.join(self.course_path, "inbound")
         if not os.path.isdir(self.inbound_path) or not os.access(self.inbound_path, os.R_OK | os.X_OK):
             self.fail(f"{self.inbound_path} can't be read; release the assignment first, or correct its rights")
+        try:
+            kept = {name for name, seal in self.sealed.seals.items() if seal.kept}
+        except ProctorError as error:
+            self.fail(str(error))
         self.refused: list[str] = []
         by_student: dict[str, list[dict[str, Any]]] = {}
-        for name in sorted(os.listdir(self.inbound_path)):
+        for name in sorted({*os.listdir(self.inbound_path), *kept}):
             student = self._student(name)
             if student is None:
                 continue
             try:
                 record = self._record(student, name)
             except (ProctorError, OSError) as error:
-                self.refused.append(f"{printable(name)}: {_reason(error)}")
+                self.refused.append(f"{printable(name)}: {reason(error)}")
             else:
                 by_student.setdefault(student, []).append(record)
-        self.duedate = self._due_date()
-        self.src_records = [self._chosen(records) for records in by_student.values()]
+        return by_student
+
+    @functools.cached_property
+    def sealed(self) -> Sealed:
+        """What was sealed of the assignment."""
+        return Sealed.load(Path(self.coursedir.root).resolve(), self.coursedir.assignment_id)
 
     def copy_files(self) -> None:
-        """Copy what is new; an older copy stays until the new one is complete."""
-        assignment, collected, trimmed = self.coursedir.assignment_id, 0, []
+        """Copy what is new; an older copy stays until the new one is complete.
+
+        Raises:
+            ExchangeError: the submission of some student could not be copied; those of the others were.
+        """
+        assignment, collected, trimmed, failed = self.coursedir.assignment_id, 0, [], []
         for record in self.src_records:
             student = record["username"]
             target = Path(self.coursedir.format_path(self.coursedir.submitted_directory, student, assignment))
@@ -69,20 +94,25 @@ class Collect(ExchangeCollect):
                 continue
             self.log.info("Collecting submission: %s %s", printable(student), assignment)
             try:
-                lines = self._collect(record, target)
+                taken, odd = self._collect(record, target)
             except (ProctorError, OSError) as error:
-                self.refused.append(f"{printable(record['filename'])}: {_reason(error)}")
+                failed.append(printable(student))
+                self.refused.append(f"{printable(record['filename'])}: {reason(error)}")
                 continue
             collected += 1
-            for line in lines:
+            for line in odd:
+                self.log.warning("%s: %s", printable(student), line)
+            for line in [*taken.lines, *(f"left out {name}: it begins with a dot" for name in taken.dotted)]:
                 self.log.info("%s: %s", printable(student), line)
-            if lines:
-                trimmed.append(f"{printable(student)}: {len(lines)} left out, the first: {lines[0]}")
+            if taken.lines:
+                trimmed.append(f"{printable(student)}: {len(taken.lines)} left out, the first: {taken.lines[0]}")
         for line in trimmed:
             self.log.warning("collected in part: %s", line)
         for line in self.refused:
             self.log.warning("not collected: %s", line)
         self.log.info("Collected %d submissions of %s, refused %d", collected, assignment, len(self.refused))
+        if failed:
+            self.fail(f"submissions of {', '.join(failed[:10])} could not be collected; the lines above say why")
 
     def _student(self, name: str) -> str | None:
         """Whose submission of this assignment an inbound folder claims to be; None if it claims something else.
@@ -97,10 +127,20 @@ class Collect(ExchangeCollect):
         return None
 
     def _record(self, student: str, name: str) -> dict[str, Any]:
-        path = os.path.join(self.inbound_path, name)
+        path, seal = os.path.join(self.inbound_path, name), self.sealed.seals.get(name)
+        record = {"username": student, "filename": name}
+        if seal is not None and seal.kept:
+            # Whatever has become of the student's folder: what counts is the copy.
+            return record | {"timestamp": seal.timestamp, "inode": None}
         status = os.lstat(path)
         self._refuse_odd(student, status)
-        return {"username": student, "filename": name, "timestamp": _changed(path), "inode": status.st_ino}
+        if seal is not None and seal.digest:
+            return record | {"timestamp": seal.timestamp, "inode": status.st_ino}
+        return record | {"timestamp": self._since_seal(changed(path)), "inode": status.st_ino}
+
+    def _since_seal(self, moment: datetime.datetime) -> datetime.datetime:
+        """The time of what has no seal, which was not there yet when the inbound folder was sealed."""
+        return max(moment, as_time(self.sealed.listed)) if self.sealed.listed else moment
 
     def _refuse_odd(self, student: str, status: os.stat_result) -> None:
         if not stat.S_ISDIR(status.st_mode):
@@ -120,28 +160,59 @@ class Collect(ExchangeCollect):
                 "named as students are, set c.ExchangeCollect.check_owner = False"
             )
 
-    def _collect(self, record: dict[str, Any], target: Path) -> list[str]:
-        """Copy a submission beside its place, add its time, and only then put it there."""
-        path = os.path.join(self.inbound_path, record["filename"])
+    def _collect(self, record: dict[str, Any], target: Path) -> tuple[Taken, list[str]]:
+        """Copy a submission beside its place, add its time, and only then put it there.
+
+        Returns:
+            What was taken, and lines about what staff should look at.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".collecting-", dir=target.parent))
         try:
             draft = beside / "copy"
-            lines = copy_tree(Path(path), draft, Caps())
-            # The folder is the student's all the while: what was copied is no older than what the clock says now.
-            status = os.lstat(path)
-            self._refuse_odd(record["username"], status)
-            if status.st_ino != record["inode"]:
-                raise ProctorError("it was exchanged while it was collected; collect again")
-            own = draft / TIMESTAMP
-            if own.is_dir():
-                shutil.rmtree(own)
-            own.unlink(missing_ok=True)
-            own.write_text(f"{_changed(path):%Y-%m-%d %H:%M:%S.%f} UTC")
+            taken, moment, odd = self._copy(record, draft)
+            (draft / TIMESTAMP).unlink(missing_ok=True)
+            (draft / TIMESTAMP).write_text(f"{as_text(moment)} UTC")
             replace(draft, target)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        return lines
+        known = run_by_tools([path for path in taken.digests if not path.endswith("/")])
+        if known:
+            names = ", ".join(printable(path) for path in known[:8])
+            odd.append(f"{len(known)} files that a tool would run or load were renamed: {names}")
+        return taken, odd
+
+    def _copy(self, record: dict[str, Any], draft: Path) -> tuple[Taken, datetime.datetime, list[str]]:
+        path, seal = os.path.join(self.inbound_path, record["filename"]), self.sealed.seals.get(record["filename"])
+        if record["inode"] is None:
+            return self._kept(record, draft), seal.timestamp, self._changes(path, seal)
+        taken = copy_tree(Path(path), draft, Caps())
+        # The folder is the student's all the while: what was copied is no older than what the clock says now.
+        status = os.lstat(path)
+        self._refuse_odd(record["username"], status)
+        if status.st_ino != record["inode"]:
+            raise ProctorError("it was exchanged while it was collected; collect again")
+        if seal is None or not seal.digest:
+            return taken, self._since_seal(changed(path)), []
+        if taken.digest() == seal.digest:
+            return taken, seal.timestamp, []
+        return taken, now(), ["was changed after it was sealed; it counts as handed in now"]
+
+    def _changes(self, path: str, seal: Seal) -> list[str]:
+        """What a student did to a submission of which there is a sealed copy, in a line."""
+        if not os.path.lexists(path):
+            return ["is gone since it was sealed; the copy was collected"]
+        with contextlib.suppress(ProctorError):
+            if look(Path(path), Caps()).digest() == seal.digest:
+                return []
+        return ["was changed after it was sealed; the copy from then was collected"]
+
+    def _kept(self, record: dict[str, Any], draft: Path) -> Taken:
+        name = record["filename"]
+        taken = copy_tree(self.sealed.copy_of(name), draft, Caps(), stored=True)
+        if taken.digest() != self.sealed.seals[name].digest:
+            raise ProctorError(f"its sealed copy {self.sealed.copy_of(name)} was changed; restore it from your backup")
+        return taken
 
     def _due_date(self) -> datetime.datetime | None:
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
@@ -172,7 +243,7 @@ class Collect(ExchangeCollect):
         return False
 
 
-def _changed(path: str) -> datetime.datetime:
+def changed(path: str) -> datetime.datetime:
     """When a submission was last changed, in UTC without a zone, as nbgrader stores it.
 
     By ctime, not mtime: the owner of a file sets its mtime to what he likes (utime), but its ctime is the kernel's
@@ -201,5 +272,5 @@ def _changed(path: str) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(newest, datetime.UTC).replace(tzinfo=None)
 
 
-def _reason(error: ProctorError | OSError) -> str:
+def reason(error: ProctorError | OSError) -> str:
     return str(error) if isinstance(error, ProctorError) else f"could not be copied ({error.strerror or error})"

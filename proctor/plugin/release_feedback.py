@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
+import shutil
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.exchange.default import ExchangeReleaseFeedback
+from nbgrader.utils import notebook_hash
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.intake.copier import printable
+from proctor.intake.copier import printable, read_file
+from proctor.intake.inert import SUBMISSION_SECRET
 
 _SHOWN = 10
+_MAX_SECRET = 1_000
 
 
 class ReleaseFeedback(ExchangeReleaseFeedback):
@@ -22,10 +27,12 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
     def copy_files(self) -> None:
         """Release, if every autograded point in the gradebook is that of its verdict.
 
-        Points that staff typed in stand beside the autograded ones and are no difference.
+        Points that staff typed in stand beside the autograded ones and are no difference. Only the pages of the
+        assignment's notebooks are released, whatever else lies in a folder of feedback.
 
         Raises:
-            ExchangeError: there is a difference; nothing was released, and the text names the students.
+            ExchangeError: there is a difference, and nothing was released; or some student's feedback can't be
+                released, and that of the others was. The text names the students.
         """
         differences = self._differences()
         if differences:
@@ -39,7 +46,68 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 "them again with nbgrader autograde --force --student=ID, or leave them out with "
                 "--CourseDirectory.student_id_exclude=ID,ID"
             )
-        super().copy_files()
+        released, failed = 0, {}
+        for folder in self._folders():
+            student = folder.parent.name
+            try:
+                self._release(folder)
+                released += 1
+            except Exception as error:
+                # Of whatever kind: the others are waiting for theirs.
+                known = isinstance(error, ProctorError | OSError)
+                failed[student] = str(error) if known else f"{type(error).__name__}: {error}"
+        self.log.info("Released feedback of %s to %d students", self.coursedir.assignment_id, released)
+        for student, why in failed.items():
+            self.log.error("not released: %s: %s", printable(student), printable(why, 400))
+        if failed:
+            names = [printable(student) for student in failed]
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            self.fail(
+                f"feedback was released to {released} students, but not to {', '.join(names[:_SHOWN])}{more}; the "
+                "lines above say why"
+            )
+
+    def _folders(self) -> list[Path]:
+        pattern = Path(self.coursedir.format_path(self.coursedir.feedback_directory, "*", self.coursedir.assignment_id))
+        return [
+            folder
+            for folder in sorted(pattern.parent.parent.glob(f"*/{pattern.name}"))
+            if folder.is_dir() and not folder.is_symlink() and self._is_meant(folder.parent.name)
+        ]
+
+    def _release(self, folder: Path) -> None:
+        """Put a student's pages where the student's own nbgrader looks for them.
+
+        Raises:
+            ProctorError: there is no page, no secret to find it by, or the submission was not graded to its end.
+            OSError: a page can't be copied.
+        """
+        student = folder.parent.name
+        pages = [folder / f"{name}.html" for name in self._notebooks()]
+        pages = [page for page in pages if page.is_file() and not page.is_symlink()]
+        if not pages:
+            raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
+        if not (self._folder(student) / "complete.json").is_file():
+            raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
+        secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
+        if not secret.strip() or len(secret) > _MAX_SECRET:
+            raise ProctorError(
+                f"{SUBMISSION_SECRET} is missing or not what nbgrader writes, so the student's account could not find "
+                f"the feedback; hand {folder} over in another way"
+            )
+        for page in pages:
+            target = Path(self.dest_path) / f"{notebook_hash(secret=secret, notebook_id=page.stem)}.html"
+            draft = target.with_name(f"{target.stem}-tmp.html")
+            shutil.copy(page, draft)
+            os.replace(draft, target)
+            self.log.info("Feedback of %s on %s released to: %s", printable(student), page.stem, target)
+
+    def _notebooks(self) -> list[str]:
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                return sorted(one.name for one in gradebook.find_assignment(self.coursedir.assignment_id).notebooks)
+            except MissingEntry:
+                return []
 
     def _differences(self) -> dict[str, list[str]]:
         """Plain lines by student; those without any are left out."""

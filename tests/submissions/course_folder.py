@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -53,6 +52,8 @@ class Course:
         source.mkdir(parents=True)
         for name, notebook in {exercise.NOTEBOOK: exercise.instructor_notebook(), **more}.items():
             (source / f"{name}.ipynb").write_text(json.dumps(notebook))
+        (source / "figures").mkdir()
+        (source / "figures" / "map.txt").write_text("the map of the assignment")
         (self.folder / "data").mkdir()
         (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"
@@ -101,9 +102,8 @@ class Course:
 
     def hidden_inputs(self, student: str) -> list[int]:
         """What the hidden part of question 1 asks this student."""
-        folder = self.folder / "submitted" / student / exercise.ASSIGNMENT
-        files = [path for path in folder.glob(f"{exercise.NOTEBOOK}*.ipynb") if path.is_file()]
-        digest = hashlib.sha256(files[0].read_bytes()).hexdigest() if files else ""
+        record = self.folder / "proctor_records" / exercise.ASSIGNMENT / student / f"{exercise.NOTEBOOK}.json"
+        digest = json.loads(record.read_text())["digest"]
         return exercise.hidden_inputs(load_secret(self.secret, self.folder).key("checks", student, digest))
 
     def source_state(self) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import re
 import exercise
 import hostile
 import hostile_answers
+import hostile_files
 import hostile_limits
 import hostile_sandbox
 import psutil
@@ -23,6 +24,7 @@ pytestmark = [
 CASES = [
     *hostile.CASES,
     *hostile_answers.CASES,
+    *hostile_files.CASES,
     *hostile_sandbox.CASES,
     *hostile_limits.CASES,
     *unlucky.CASES,
@@ -146,6 +148,20 @@ def test_nothing_was_harmed(course):
     links = course.folder / "autograded" / "links" / exercise.ASSIGNMENT
     assert not any(path.is_symlink() or path.is_fifo() for path in links.rglob("*"))
     assert not (links / "passwd.txt").exists()
+
+
+def test_no_file_of_a_submission_lies_in_wait(course):
+    sprung = course.folder.parent / "sprung"
+    sprung.unlink(missing_ok=True)
+    for top in ("submitted", "autograded", "feedback"):
+        hostile_files.spring_traps(course.folder / top / "trojan" / exercise.ASSIGNMENT)
+    assert not sprung.exists(), sprung.read_text()
+    # Of a student's files nothing but pictures lies beside the graded notebook and the page.
+    for case in CASES:
+        for top, made in (("autograded", {"exercise.ipynb"}), ("feedback", {"exercise.html"})):
+            folder = course.folder / top / case.name / exercise.ASSIGNMENT
+            found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+            assert found == made | {"figures/map.txt"}, case.name
 
 
 def test_records_agree_with_the_gradebook(course):

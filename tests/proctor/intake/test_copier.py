@@ -6,6 +6,7 @@ import pytest
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import Caps, copy_tree, printable, read_file, replace
+from proctor.intake.inert import handed_in_name
 
 
 @pytest.fixture
@@ -18,12 +19,17 @@ def source(tmp_path) -> Path:
 
 
 def files(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
+    """Contents by the names that they were handed in with."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            found["/".join(map(handed_in_name, path.relative_to(folder).parts))] = path.read_text()
+    return found
 
 
 def test_regular_files_are_copied_readable_and_not_executable(source, tmp_path):
     (source / "a.ipynb").chmod(0o4700)
-    assert copy_tree(source, tmp_path / "to" / "x") == []
+    assert copy_tree(source, tmp_path / "to" / "x").lines == []
     assert files(tmp_path / "to" / "x") == {"a.ipynb": "notebook", "runs/run.json": "{}"}
     assert (tmp_path / "to" / "x" / "a.ipynb").stat().st_mode & 0o7777 == 0o644
 
@@ -35,7 +41,7 @@ def test_links_fifos_sockets_and_devices_are_left_out_and_named(source, tmp_path
     os.symlink(tmp_path, source / "folder")
     os.symlink("/nowhere", source / "dangling")
     os.mkfifo(source / "fifo")
-    lines = copy_tree(source, tmp_path / "to")
+    lines = copy_tree(source, tmp_path / "to").lines
     assert files(tmp_path / "to") == {"a.ipynb": "notebook", "runs/run.json": "{}"}
     assert sorted(line.split(":")[0] for line in lines) == [
         "left out dangling",
@@ -55,7 +61,7 @@ def test_a_hard_link_to_somebody_elses_file_is_left_out(source, tmp_path):
     os.link(mine, tmp_path / "also mine")
     for path in (source, mine):
         os.chown(path, 12345, 12345)
-    (line,) = copy_tree(source, tmp_path / "to")
+    (line,) = copy_tree(source, tmp_path / "to").lines
     assert "hard link" in line
     assert "hard.py" not in files(tmp_path / "to")
     assert files(tmp_path / "to")["mine.py"] == "x"
@@ -66,21 +72,21 @@ def test_caps(source, tmp_path):
         (source / f"f{i}").write_text("x" * 10)
     (source / "1" / "2" / "3").mkdir(parents=True)
     (source / ("n" * 60)).write_text("x")
-    lines = copy_tree(source, tmp_path / "a", Caps(files=3))
+    lines = copy_tree(source, tmp_path / "a", Caps(files=3)).lines
     assert len(files(tmp_path / "a")) == 3
     assert any("more than 3 files" in line for line in lines)
-    lines = copy_tree(source, tmp_path / "b", Caps(total_bytes=25))
+    lines = copy_tree(source, tmp_path / "b", Caps(total_bytes=25)).lines
     assert sum(map(len, files(tmp_path / "b").values())) <= 25
     assert any("MiB in all" in line for line in lines)
-    assert any("2 folders deep" in line for line in copy_tree(source, tmp_path / "c", Caps(depth=2)))
-    assert any("too long" in line for line in copy_tree(source, tmp_path / "d", Caps(name_bytes=50)))
+    assert any("2 folders deep" in line for line in copy_tree(source, tmp_path / "c", Caps(depth=2)).lines)
+    assert any("too long" in line for line in copy_tree(source, tmp_path / "d", Caps(name_bytes=50)).lines)
 
 
 def test_a_forgotten_environment_does_not_push_out_the_notebook(source, tmp_path):
     for i in range(5):
-        (source / ".venv" / f"package{i}").mkdir(parents=True)
-        (source / ".venv" / f"package{i}" / "module.py").write_text("x")
-    lines = copy_tree(source, tmp_path / "to", Caps(files=3))
+        (source / "venv" / f"package{i}").mkdir(parents=True)
+        (source / "venv" / f"package{i}" / "module.py").write_text("x")
+    lines = copy_tree(source, tmp_path / "to", Caps(files=3)).lines
     assert "a.ipynb" in files(tmp_path / "to")
     assert len([path for path in (tmp_path / "to").rglob("*") if path.is_dir()]) <= 3
     assert any("more than 3 files" in line for line in lines)
@@ -98,7 +104,7 @@ def test_odd_names_are_left_out_and_shown_harmlessly(source, tmp_path):
     (source / "a\nb").write_text("x")
     (source / "\x1b[31m").write_text("x")
     os.close(os.open(os.fsencode(source) + b"/\xff\xfe", os.O_CREAT | os.O_WRONLY))
-    lines = copy_tree(source, tmp_path / "to")
+    lines = copy_tree(source, tmp_path / "to").lines
     assert len(lines) == 3
     assert all(line.isprintable() for line in lines)
     assert set(files(tmp_path / "to")) == {"a.ipynb", "runs/run.json"}

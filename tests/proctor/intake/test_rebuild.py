@@ -1,6 +1,5 @@
 """What a student's file may do to the notebook that is graded: nothing but hold answers."""
 
-import hashlib
 import json
 
 import pytest
@@ -65,7 +64,6 @@ def test_answers_come_from_the_student_and_all_else_from_the_instructor():
     }
     assert result.notes == []
     assert result.notebook["cells"][3]["metadata"]["nbgrader"]["points"] == 2
-    assert result.digest == hashlib.sha256(submission(*forged)).hexdigest()
 
 
 def test_flags_points_types_and_outputs_of_the_student_are_ignored():

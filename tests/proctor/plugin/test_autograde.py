@@ -34,7 +34,7 @@ def copy_of(course: Course, folder: Path) -> Course:
     """The same course at another place, with what has been graded in it."""
     shutil.copytree(course.folder.parent, folder, dirs_exist_ok=True)
     made = object.__new__(Course)
-    made.folder, made.released = folder / "course", course.released
+    made.folder, made.released, made.secret = folder / "course", course.released, folder / "secret"
     config = made.folder / "nbgrader_config.py"
     config.write_text(config.read_text().replace(str(course.folder.parent), str(folder)))
     return made
@@ -260,3 +260,71 @@ def test_release_is_refused_when_gradebook_and_verdicts_differ(graded):
     assert "ben: exercise: q1_test: 2 in the gradebook, 0 by the verdict" in said
     assert "nothing was released: gradebook and verdicts differ for ben;" in said
     assert not list(exchange.rglob("*.html"))
+
+
+HELPED = "import helper\ndef double(x):\n    return helper.TIMES * x"
+
+
+def _helped(times: int):
+    def make(handed: exercise.Handed) -> None:
+        (handed.folder / "helper.py").write_text(f"TIMES = {times}")
+        handed.answer("q1_double", HELPED)
+        handed.write()
+
+    return make
+
+
+def test_what_is_handed_in_while_the_older_one_is_graded_is_graded_by_the_next_start(course):
+    for name in ("ben", "cyd", "dan"):
+        shutil.rmtree(course.folder / "submitted" / name)
+    resubmit(course, "ada", _helped(0))
+    helper = course.folder / "submitted" / "ada" / exercise.ASSIGNMENT / "helper.py"
+    plain = (course.folder / "nbgrader_config.py").read_text()
+    configure(
+        course,
+        "import pathlib, proctor.plugin.execute as step\n"
+        "graded = step.grade\n"
+        "def grade(*args):\n"
+        f"    pathlib.Path({str(helper)!r}).write_text('TIMES = 2')\n"
+        "    return graded(*args)\n"
+        "step.grade = grade",
+    )
+    said = course.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert course.points() == {"ada": (0, 2, 2)}, said
+    first = course.hidden_inputs("ada")
+    (course.folder / "nbgrader_config.py").write_text(plain)
+    said = course.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert "graded before" not in said
+    assert course.points() == {"ada": (2, 2, 2)}, said
+    # Only a helper file has changed, and so have the inputs of hidden checks.
+    assert not set(course.hidden_inputs("ada")) & set(first)
+    assert "ada  graded before" in course.nbgrader("autograde", exercise.ASSIGNMENT)
+
+
+def test_one_that_can_not_be_staged_has_no_points_of_an_earlier_one_and_the_others_go_on(graded):
+    for student in EXPECTED:
+        secret = hashlib.sha512(student.encode()).hexdigest()
+        (graded.folder / "submitted" / student / exercise.ASSIGNMENT / "submission_secret.txt").write_text(secret)
+    exchange = graded.folder.parent / "exchange"
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    configure(
+        graded,
+        f"c.Exchange.root = {str(exchange)!r}\n"
+        "import proctor.plugin.autograde as step\n"
+        "staged = step.stage\n"
+        "def stage(submitted, *rest):\n"
+        "    if 'ada' in str(submitted):\n"
+        "        raise RuntimeError('trouble with this one')\n"
+        "    return staged(submitted, *rest)\n"
+        "step.stage = stage",
+    )
+    graded.nbgrader("generate_feedback", exercise.ASSIGNMENT)
+    said = graded.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert graded.points() == EXPECTED | {"ada": (0, 0, 0)}, said
+    assert "ada  not graded, its points are 0: RuntimeError: trouble with this one" in said
+    assert "dan  graded" in said
+    graded.nbgrader("generate_feedback", exercise.ASSIGNMENT, "--force")
+    said = graded.nbgrader("release_feedback", exercise.ASSIGNMENT)
+    assert "feedback was released to 3 students, but not to ada;" in said
+    assert len(list(exchange.rglob("*.html"))) == 3

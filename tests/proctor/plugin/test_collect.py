@@ -135,6 +135,28 @@ def test_links_odd_names_and_other_assignments(inbound, tmp_path):
     assert "solution" not in "".join(taken(collected).values())
 
 
+def test_files_get_names_that_nothing_runs_and_staff_are_told(inbound):
+    folder, collected, collect = inbound
+    made = hand_in(folder, ME)
+    (made / ".git").mkdir()
+    (made / ".git" / "config").write_text("[core]")
+    (made / "runs").mkdir()
+    (made / "runs" / "a.json").write_text("{}")
+    (made / "torch.py").write_text("x")
+    (made / "page.html").write_text("x")
+    said = collect()
+    stored = collected / ME / exercise.ASSIGNMENT
+    assert {path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()} == {
+        "exercise.ipynb",
+        "timestamp.txt",
+        "torch.py.handed-in",
+        "page.html.handed-in",
+        "runs.handed-in/a.json.handed-in",
+    }
+    assert "1 files that a tool would run or load were renamed: torch.py" in said
+    assert "left out .git: it begins with a dot" in said
+
+
 def test_links_inside_are_left_out_and_named(inbound):
     folder, collected, collect = inbound
     made = hand_in(folder, ME)
@@ -172,7 +194,7 @@ def test_what_was_collected_stays_until_the_new_one_is_complete(inbound, monkeyp
         raise OSError(28, "No space left on device")
 
     record = engine._record(ME, made.name)
-    monkeypatch.setattr(collecting, "_changed", full_disk)
+    monkeypatch.setattr(collecting, "changed", full_disk)
     with pytest.raises(OSError, match="No space"):
         engine._collect(record, collected / ME / exercise.ASSIGNMENT)
     assert taken(collected)[ME] == "[1]"

@@ -12,6 +12,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange import ExchangeError
 
 from proctor.checking.verdict import Record, Verdict, record_path
+from proctor.plugin import release_feedback
 from proctor.plugin.release_feedback import ReleaseFeedback
 
 pytestmark = [
@@ -165,3 +166,59 @@ def test_records_of_somebody_who_has_left_the_course_stop_nothing(graded):
     with graded.gradebook() as gradebook:
         gradebook.remove_student("ada")
     assert "ben" in graded.release()
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", "x" * 2_000])
+def test_one_without_a_secret_is_named_and_the_others_get_their_pages(graded, text):
+    secret = graded.root / "feedback" / "ada" / ASSIGNMENT / "submission_secret.txt"
+    secret.unlink()
+    if text is not None:
+        secret.write_text(text)
+    with pytest.raises(ExchangeError, match="released to 1 students, but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+
+
+def test_a_folder_in_place_of_a_file_and_no_time_stop_nobody_else(graded):
+    folder = graded.root / "feedback" / "ada" / ASSIGNMENT
+    (folder / "submission_secret.txt").unlink()
+    (folder / "submission_secret.txt").mkdir()
+    (graded.root / "feedback" / "ben" / ASSIGNMENT / "timestamp.txt").unlink()
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+
+
+def test_only_pages_of_the_assignments_notebooks_are_released(graded, tmp_path):
+    folder = graded.root / "feedback" / "ada" / ASSIGNMENT
+    (folder / "page.html").write_text("<script>alert(1)</script>")
+    (folder / "sub").mkdir()
+    (folder / "sub" / f"{NOTEBOOK}.html").write_text("another")
+    assert graded.release() == ["ada", "ben"]
+    # A link to elsewhere is no page.
+    (folder / f"{NOTEBOOK}.html").rename(tmp_path / "secret")
+    (folder / f"{NOTEBOOK}.html").symlink_to(tmp_path / "secret")
+    shutil.rmtree(graded.exchange / "test")
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+
+
+def test_an_old_page_of_one_that_was_not_graded_to_its_end_is_not_released(graded):
+    (graded.root / "proctor_records" / ASSIGNMENT / "ada" / "complete.json").unlink()
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+
+
+def test_an_error_of_whatever_kind_is_that_of_one_student(graded, monkeypatch):
+    real = release_feedback.notebook_hash
+
+    def notebook_hash(secret, notebook_id):
+        assert secret != "ada"
+        return real(secret=secret, notebook_id=notebook_id)
+
+    monkeypatch.setattr(release_feedback, "notebook_hash", notebook_hash)
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]

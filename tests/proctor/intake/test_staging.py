@@ -1,0 +1,163 @@
+"""A submission is graded from one copy: its files, its state, and what inputs of checks are drawn from."""
+
+import os
+
+import pytest
+
+from proctor.intake.inert import restore
+from proctor.intake.staging import stage, state_of
+
+PNG = b"\x89PNG\r\n\x1a\n rest"
+SECRET = "0f" * 64
+
+
+@pytest.fixture
+def submitted(tmp_path):
+    folder = tmp_path / "submitted"
+    (folder / "runs").mkdir(parents=True)
+    (folder / "one.ipynb").write_text("first")
+    (folder / "two.ipynb").write_text("second")
+    (folder / "helper.py").write_text("x = 1")
+    (folder / "runs" / "a.json").write_text("{}")
+    (folder / "submission_secret.txt").write_text(SECRET)
+    (folder / "timestamp.txt").write_text("2026-01-01 00:00:00 UTC")
+    return folder
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Files of the assignment: figures/map.svg and note.txt."""
+    folder = tmp_path / "source"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "map.svg").write_text("the assignment's")
+    (folder / "note.txt").write_text("the assignment's")
+    return {"figures/map.svg": folder / "figures" / "map.svg", "note.txt": folder / "note.txt"}
+
+
+def in_sandbox(staged, tmp_path) -> dict[str, str]:
+    target = tmp_path / "work"
+    target.mkdir()
+    restore(staged.files, target)
+    return {p.relative_to(target).as_posix(): p.read_text() for p in target.rglob("*") if p.is_file()}
+
+
+def test_notebooks_and_files_are_taken_and_files_have_their_names_in_the_sandbox(submitted, own, tmp_path):
+    staged = stage(submitted, tmp_path / "files", own)
+    assert staged.notebooks == {"one": b"first", "two": b"second"}
+    assert staged.notes == staged.for_staff == []
+    found = in_sandbox(staged, tmp_path)
+    assert set(found) == {
+        "helper.py",
+        "runs/a.json",
+        "figures/map.svg",
+        "note.txt",
+        "submission_secret.txt",
+        "timestamp.txt",
+    }
+    assert found["note.txt"] == found["figures/map.svg"] == "the assignment's"
+    assert not [path for path in staged.files.rglob("*.py") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "path", ["helper.py", "runs/a.json", "one.ipynb", "submission_secret.txt", "runs/b.json", "x/"]
+)
+def test_inputs_of_every_notebook_change_with_any_file_of_the_submission(submitted, tmp_path, path):
+    before = stage(submitted, tmp_path / "files", {})
+    if path.endswith("/"):
+        (submitted / path).mkdir()
+    else:
+        (submitted / path).write_text("changed")
+    after = stage(submitted, tmp_path / "files", {})
+    for name in ("one", "two"):
+        assert before.digest(name) != after.digest(name)
+    assert before.state != after.state
+
+
+def test_inputs_change_with_a_name_and_are_others_for_each_notebook_but_not_with_the_time(submitted, tmp_path):
+    before = stage(submitted, tmp_path / "files", {})
+    assert before.digest("one") != before.digest("two")
+    (submitted / "timestamp.txt").write_text("2026-01-02 00:00:00 UTC")
+    later = stage(submitted, tmp_path / "files", {})
+    assert later.digest("one") == before.digest("one")
+    assert later.state != before.state
+    (submitted / "helper.py").rename(submitted / "helpers.py")
+    assert stage(submitted, tmp_path / "files", {}).digest("one") != before.digest("one")
+
+
+def test_the_state_is_that_of_the_copy_and_does_not_depend_on_how_files_are_named_on_disk(submitted, tmp_path):
+    staged = stage(submitted, tmp_path / "files", {})
+    assert state_of(submitted) == staged.state
+    (submitted / "helper.py").rename(submitted / "helper.py.handed-in")
+    (submitted / "runs").rename(submitted / "runs.handed-in")
+    assert state_of(submitted) == staged.state
+    (submitted / "helper.py").write_text("newer, beside the older one")
+    assert state_of(submitted) != staged.state
+    assert in_sandbox(stage(submitted, tmp_path / "files", {}), tmp_path)["helper.py"] == "newer, beside the older one"
+
+
+def test_a_file_where_the_assignment_has_a_folder_is_set_aside(submitted, own, tmp_path):
+    (submitted / "figures").write_text("in the way")
+    staged = stage(submitted, tmp_path / "files", own)
+    assert staged.notes == ["left out figures: the assignment has a folder of this name"]
+    assert in_sandbox(staged, tmp_path)["figures/map.svg"] == "the assignment's"
+
+
+def test_a_folder_where_the_assignment_has_a_file_is_set_aside(submitted, own, tmp_path):
+    for path in ("note.txt", "figures/map.svg"):
+        (submitted / path).mkdir(parents=True)
+        (submitted / path / "x.png").write_bytes(PNG)
+    staged = stage(submitted, tmp_path / "files", own)
+    assert [line.split(":")[0] for line in staged.notes] == [
+        "left out the folder figures/map.svg",
+        "left out the folder note.txt",
+    ]  # noqa: E501
+    assert staged.pictures == {}
+    assert in_sandbox(staged, tmp_path)["note.txt"] == "the assignment's"
+
+
+@pytest.mark.parametrize("text", ["", " ", "0f", "x" * 128, SECRET + "\n", "../" * 40])
+def test_a_secret_that_nbgrader_did_not_write_is_left_out(submitted, tmp_path, text):
+    (submitted / "submission_secret.txt").write_text(text)
+    staged = stage(submitted, tmp_path / "files", {})
+    assert not (staged.files / "submission_secret.txt").exists()
+    assert "feedback can't be released" in staged.notes[0]
+
+
+def test_folders_in_place_of_the_files_of_nbgrader_and_of_a_notebook(submitted, tmp_path):
+    for name in ("submission_secret.txt", "timestamp.txt", "two.ipynb"):
+        (submitted / name).unlink()
+        (submitted / name).mkdir()
+        (submitted / name / "x").write_text("x")
+    staged = stage(submitted, tmp_path / "files", {})
+    assert staged.notebooks == {"one": b"first"}
+    assert staged.notes == ["left out two.ipynb: it is a folder, not a notebook"]
+    assert not (staged.files / "timestamp.txt").exists()
+    assert not (staged.files / "submission_secret.txt").exists()
+
+
+def test_pictures_are_known_by_name_and_content(submitted, tmp_path):
+    for path in ("plot.png", "my plots/a.png", "one.html/a.png", ".x/a.png", "runs/-a.png", "two.png/a.png"):
+        (submitted / path).parent.mkdir(exist_ok=True)
+        (submitted / path).write_bytes(PNG)
+    (submitted / "fake.png").write_text("#!/bin/sh")
+    (submitted / "a.svg").write_text("<svg onload=alert(1)>")
+    staged = stage(submitted, tmp_path / "files", {})
+    assert set(staged.pictures) == {"plot.png", "my plots/a.png"}
+    assert {path.read_bytes() for path in staged.pictures.values()} == {PNG}
+
+
+def test_staff_are_told_what_begins_with_a_dot_and_what_would_run(submitted, tmp_path):
+    for name in (".git", ".jupyter"):
+        (submitted / name).mkdir()
+        (submitted / name / "config").write_text("x")
+    (submitted / "torch.py").write_text("x")
+    os.symlink("/etc/passwd", submitted / "link")
+    staged = stage(submitted, tmp_path / "files", {})
+    assert staged.for_staff == [
+        "left out what begins with a dot: .git, .jupyter",
+        "holds files that a tool would run or load, were they not renamed: torch.py",
+    ]
+    assert staged.notes == ["left out link: it is a link, or can't be read"]
+    found = in_sandbox(staged, tmp_path)
+    assert "torch.py" in found
+    assert not [path for path in found if "config" in path]
