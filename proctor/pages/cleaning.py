@@ -13,6 +13,7 @@ from proctor.pages.limits import PageLimits
 from proctor.pages.pictures import pixels
 from proctor.pages.sanitise import KINDS, PICTURES, Part
 
+_PLAIN = "**From the grading:** this text could not be drawn; here it is as it was written."
 # As references to characters they mean nothing to markdown.
 _INERT = str.maketrans({one: f"&#{ord(one)};" for one in string.punctuation + "\u00a0"})
 

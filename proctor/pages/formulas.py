@@ -1,7 +1,7 @@
 """Formulas as MathML, which browsers draw by themselves: a feedback page has to be readable without a network.
 
-What the converter makes of a formula is a tree. It is written out by Python's XML serialiser, so that a text in it stays
-a text, and only if all its elements, attributes and their values are known ones.
+What the converter makes of a formula is a tree. It is written out by Python's XML serialiser, so that a text in it
+stays a text, and only if all its elements, attributes and their values are known ones.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ _PARTS = re.compile(
     r"|(?<![\\$\w])\$(?P<line>[^\s$](?:[^$\n]|\n(?!\n))*?)(?<!\s)\$(?![\w$])",
     re.DOTALL | re.MULTILINE,
 )
-_ELEMENTS = frozenset(
+
+
+def _each(names: str, pattern: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), pattern)
+
+
+_ELEMENTS = _each(
     "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover mmultiscripts "
-    "mprescripts none mtable mtr mlabeledtr mtd mstyle mpadded mphantom menclose mfenced".split()
+    "mprescripts none mtable mtr mlabeledtr mtd mstyle mpadded mphantom menclose mfenced",
+    "",
 )
 _NUMBER = r"[+-]?\d{0,2}(?:\.\d{1,4})?"
 _SPACES = r"(?:negative)?(?:very){0,2}(?:thin|medium|thick)mathspace"
@@ -34,27 +41,27 @@ _YES_OR_NO = "true|false"
 _VALUES = {
     "xmlns": re.escape("http://www.w3.org/1998/Math/MathML"),
     "display": "block|inline",
-    **dict.fromkeys(
-        "stretchy fence separator symmetric largeop movablelimits accent accentunder displaystyle".split(), _YES_OR_NO
-    ),
+    **_each("stretchy fence separator symmetric largeop movablelimits accent accentunder displaystyle", _YES_OR_NO),
     "form": "prefix|infix|postfix",
     "mathvariant": r"[a-z]+(?:-[a-z]+)*",
     "scriptlevel": r"[+-]?\d",
     "linebreak": _WORDS,
     "notation": _WORDS,
     "side": "left|right",
-    **dict.fromkeys("columnalign rowalign columnlines rowlines frame".split(), _WORDS),
-    **dict.fromkeys(
-        "lspace rspace minsize maxsize mathsize linethickness width height depth voffset".split(),
+    **_each("columnalign rowalign columnlines rowlines frame", _WORDS),
+    **_each(
+        "lspace rspace minsize maxsize mathsize linethickness width height depth voffset",
         f"{_LENGTH}|thin|medium|thick",
     ),
-    **dict.fromkeys("columnspacing rowspacing framespacing".split(), rf"{_LENGTH}(?: {_LENGTH}){{0,30}}"),
-    **dict.fromkeys("mathcolor mathbackground".split(), r"[A-Za-z]{1,30}|#[0-9A-Fa-f]{3,8}"),
-    **dict.fromkeys("open close separators".split(), r"[()\[\]{}|,;.]?"),
+    **_each("columnspacing rowspacing framespacing", rf"{_LENGTH}(?: {_LENGTH}){{0,30}}"),
+    **_each("mathcolor mathbackground", r"[A-Za-z]{1,30}|#[0-9A-Fa-f]{3,8}"),
+    **_each("open close separators", r"[()\[\]{}|,;.]?"),
 }
 _ALLOWED = {name: re.compile(rf"(?:{pattern})\Z") for name, pattern in _VALUES.items()}
 # The converter writes its own characters in this way, and leaves it to whoever reads the page.
 _CHARACTER = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+# Of a text in a formula it leaves TeX's backslashes.
+_ESCAPED = re.compile(r"\\([_%&#${}])")
 _TAG = re.compile(r"(<[^<>]*>)")
 # Markdown would read these as its own. What begins and ends a reference to a character stays.
 _INERT = str.maketrans({one: f"&#{ord(one)};" for one in string.punctuation if one not in "&#;<>"})
@@ -88,7 +95,7 @@ def _latex(formula: str) -> str:
 
 
 def _written(root: ElementTree.Element) -> str | None:
-    """The tree in one line, so that no empty one ends the HTML for markdown; None if there is something unknown in it."""
+    """The tree in one line, since an empty one ends HTML for markdown; None if there is something unknown in it."""
     for number, element in enumerate(root.iter()):
         if number >= MAX_ELEMENTS or element.tag not in _ELEMENTS:
             return None
@@ -96,6 +103,8 @@ def _written(root: ElementTree.Element) -> str | None:
             if name not in _ALLOWED or not _ALLOWED[name].match(value):
                 return None
         element.text, element.tail = _text(element.text), _text(element.tail)
+        if element.tag == "mtext" and element.text:
+            element.text = _ESCAPED.sub(r"\1", element.text)
     parts = _TAG.split(" ".join(ElementTree.tostring(root, encoding="us-ascii").decode().split()))
     return "".join(part if part.startswith("<") else part.translate(_INERT) for part in parts)
 

@@ -21,7 +21,7 @@ _EMPTY = (
 
 
 class Page(NamedTuple):
-    """HTML of a page, plain lines about what was not drawn as usual, and whether it is a page of the notebook at all."""
+    """HTML of a page, plain lines about what was not drawn as usual, and whether the page shows the notebook at all."""
 
     html: str
     notes: list[str]

@@ -1,8 +1,8 @@
 """What a student gets to read: their notebook with public checks in full, and of hidden ones a name and a kind.
 
 The autograded notebook is for staff: its test cells hold hidden tests and everything about a failure. This step stands
-first among the preprocessors of nbgrader's GenerateFeedback and takes all that out. Then a child process draws the page:
-what a student wrote may take it any time and memory.
+first among the preprocessors of nbgrader's GenerateFeedback and takes all that out. Then a child process draws the
+page: what a student wrote may take it any time and memory.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ _MAX_FILE = 256 * 2**20
 # The drawer does one page at a time; a second thread would wait for it.
 _POOL = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proctor-pages")
 _INSTEAD = (
-    "This submission could not be drawn. Points and comments can still be set from the gradebook's other pages. Look at "
-    "the notebook in a text editor, not in JupyterLab: {path}. If this happens to every submission, look at the "
-    "server's log."
+    "This submission could not be drawn; its points are as they were. Look at the notebook in a text editor, not in "
+    "JupyterLab: {path}. To set a point all the same, leave the cells that are to blame out of that file and load this "
+    "page again. If this happens to every submission, look at the server's log."
 )
 # What nbgrader's template runs from attributes.
 _ATTRIBUTES = ("toggle_name(true);", "toggle_name(false);")

@@ -7,6 +7,7 @@ import re
 import exercise
 import hostile
 import hostile_answers
+import hostile_pages
 import psutil
 import pytest
 import unlucky
@@ -18,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
 ]
-CASES = [*hostile.CASES, *hostile_answers.CASES, *unlucky.CASES]
+CASES = [*hostile.CASES, *hostile_answers.CASES, *hostile_pages.CASES, *unlucky.CASES]
 
 
 @pytest.fixture(scope="module")
