@@ -9,7 +9,7 @@ KEY = "proctor"
 _NOTE = "note"
 _BOX = (
     '<div class="proctor-note" style="border: 1px solid #8a6d3b; background: #fcf8e3; padding: 0.4em; margin: 0.3em 0">'
-    "<b>From the grading</b>{}</div>"
+    "{}</div>"
 )
 
 
@@ -33,9 +33,10 @@ def is_note(metadata: Any) -> bool:
 
 def box(text: str) -> str:
     """HTML of a note with a text that may hold anything."""
-    return _BOX.format(f'<pre style="background: none; border: none">{html.escape(text)}</pre>')
+    text = html.escape(text)
+    return _BOX.format(f'<b>From the grading</b><pre style="background: none; border: none">{text}</pre>')
 
 
 def box_around(markup: str) -> str:
-    """HTML of a note with a text that is HTML already."""
+    """HTML of a note that is HTML already, and has its own heading."""
     return _BOX.format(markup)
