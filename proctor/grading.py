@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.sanitise import safe_markdown, safe_outputs
+from proctor.pages.cleaning import cleaned
+from proctor.pages.limits import PageLimits
+from proctor.pages.notes import note_metadata, note_output
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
@@ -182,26 +183,37 @@ def write_results(
 
     Staff read this notebook: a failed test cell shows everything. The student's page is made of it later.
     """
-    for cell, outcome in zip(notebook["cells"], outcomes, strict=True):
-        name = notebook_cells.grade_id(cell)
-        if cell["cell_type"] == "markdown" and notebook_cells.role(cell) in ("manual", "text"):
-            if name is None and not cell["id"].startswith("added-"):
-                continue
-            cell["source"] = safe_markdown(cell["source"])
-        if cell["cell_type"] != "code":
-            continue
-        cell["execution_count"] = None
-        if notebook_cells.role(cell) == "test":
-            cell["outputs"] = _verdict_outputs(verdicts[name])
-            continue
-        cell["outputs"] = safe_outputs(outcome.outputs)
-        if outcome.note:
-            cell["outputs"].append({"output_type": "stream", "name": "stdout", "text": f"[grading] {outcome.note}\n"})
     if kind == "none":
         notes = ["sandbox off: this was graded without any protection", *notes]
+    of_students = [
+        (cell, outcome)
+        for cell, outcome in zip(notebook["cells"], outcomes, strict=True)
+        if (cell["cell_type"] == "code" and notebook_cells.role(cell) != "test") or _is_students_text(cell)
+    ]
+    parts = [one["source"] if one["cell_type"] == "markdown" else outcome.outputs for one, outcome in of_students]
+    safe = cleaned([*notes, *parts], PageLimits())
+    for (cell, outcome), part in zip(of_students, safe[len(notes) :], strict=True):
+        if cell["cell_type"] == "markdown":
+            cell["source"] = part
+            continue
+        cell["outputs"] = part
+        if outcome.note:
+            cell["outputs"].append(note_output(outcome.note))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = None
+            if notebook_cells.role(cell) == "test":
+                cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
     if notes:
-        text = "**Notes from the grading**\n\n" + "\n".join(f"- {safe_markdown(line)}" for line in notes)
-        notebook["cells"].insert(0, {"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": text})
+        text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
+        cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
+        notebook["cells"].insert(0, cell)
+
+
+def _is_students_text(cell: dict[str, Any]) -> bool:
+    answer = notebook_cells.role(cell) == "manual"
+    added = notebook_cells.role(cell) == "text" and (notebook_cells.grade_id(cell) or cell["id"].startswith("added-"))
+    return cell["cell_type"] == "markdown" and bool(answer or added)
 
 
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:

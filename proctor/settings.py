@@ -10,6 +10,7 @@ from traitlets import Dict, Enum, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
+from proctor.pages.limits import PageLimits
 from proctor.sandbox.limits import Limits, fitted
 from proctor.sandbox.mounts import Mount, python_mounts, refuse_exposing
 from proctor.secret import Secret, default_path, load_secret
@@ -32,6 +33,11 @@ class Proctor(Configurable):
         '{"cell_cpu_seconds": 300}',
     ).tag(config=True)
 
+    pages = Dict(
+        help="Limits for drawing a page that differ from the defaults of proctor.pages.limits.PageLimits, by name: "
+        '{"cpu_seconds": 20}. A page that takes longer shows the cells that are to blame as plain text.',
+    ).tag(config=True)
+
     secret = Unicode(
         "",
         help="File of the course secret, from which inputs of hidden checks are drawn; made on first use. It has to "
@@ -50,12 +56,11 @@ class Proctor(Configurable):
 
     @validate("limits")
     def _known_limits(self, proposal: dict) -> dict:
-        known = {one.name for one in fields(Limits)}
-        unknown = sorted(set(proposal["value"]) - known)
-        if unknown:
-            names = ", ".join(sorted(known))
-            raise ProctorError(f"c.Proctor.limits: there is no limit {unknown[0]!r}; there are {names}")
-        return proposal["value"]
+        return _known("limits", Limits, proposal["value"])
+
+    @validate("pages")
+    def _known_page_limits(self, proposal: dict) -> dict:
+        return _known("pages", PageLimits, proposal["value"])
 
     def all_limits(self) -> Limits:
         """The limits in force.
@@ -64,6 +69,10 @@ class Proctor(Configurable):
             ProctorError: a time that the course has set doesn't fit into the one around it; the message says which.
         """
         return fitted(replace(Limits(), **self.limits), set(self.limits))
+
+    def page_limits(self) -> PageLimits:
+        """The limits in force for drawing a page."""
+        return replace(PageLimits(), **self.pages)
 
     def data_place(self, course_root: Path) -> tuple[list[Mount], dict[str, str]]:
         """What a sandbox needs so that student code finds the data: mounts and environment variables."""
@@ -96,3 +105,12 @@ class Proctor(Configurable):
             ProctorError: the file can't be used; the message says why.
         """
         return load_secret(Path(self.secret) if self.secret else default_path(course_root), course_root)
+
+
+def _known(trait: str, kind: type, given: dict) -> dict:
+    known = {one.name for one in fields(kind)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        names = ", ".join(sorted(known))
+        raise ProctorError(f"c.Proctor.{trait}: there is no limit {unknown[0]!r}; there are {names}")
+    return given

@@ -6,16 +6,28 @@ and formulas know commands that make links. What is kept is text, pictures, and 
 
 from __future__ import annotations
 
-import base64
-import binascii
+import functools
 import re
+import time
+from collections.abc import Sequence
 from typing import Any
+
+from proctor.pages import attempts
+from proctor.pages.limits import MAX_OUTPUTS, MAX_PIXELS, MIB, PageLimits
+from proctor.pages.pictures import pixels
 
 MAX_TEXT = 200_000
 MAX_MARKDOWN = 50_000
 _MAX_ENVIRONMENTS = 100
 MAX_PICTURE = 8 * 2**20
-_PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+PICTURES = ("image/png", "image/jpeg")
+_SVG = "image/svg+xml"
+# All that is looked at. Of SVG it is only whether it is there: it may hold scripts, and shapes without end.
+KINDS = (*PICTURES, _SVG, "text/markdown", "text/plain")
+# Of what is made of one text, or of the outputs of one cell.
+_PART_BYTES = 16 * MIB
+# A text in markdown, or the outputs of a cell.
+Part = str | list[dict[str, Any]]
 # Bounded and without a way back (`+`): a text of brackets only must not take minutes.
 _LINK = re.compile(
     r"(!?)\[([^\[\]\n]{0,1000}+)\]\(\s{0,20}+<?+([^)\s>]{0,2000}+)>?+[^)\n]{0,1000}+\)",
@@ -65,7 +77,7 @@ def safe_markdown(text: str) -> str:
 def safe_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Outputs of a cell with only text, error texts and pictures; widgets, HTML and scripts become their text form."""
     kept = []
-    for output in outputs:
+    for output in outputs[:MAX_OUTPUTS]:
         kind = output.get("output_type")
         if kind == "stream":
             name = "stderr" if output.get("name") == "stderr" else "stdout"
@@ -84,23 +96,38 @@ def safe_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
+def clean_here(parts: Sequence[Part], page_limits: PageLimits) -> list[Part | None]:
+    """Each part made safe in forks of this process; None for one that can't be within the limits."""
+    each = attempts.attempt_each(
+        [functools.partial(safe_markdown if isinstance(part, str) else safe_outputs, part) for part in parts],
+        page_limits.cell_cpu_seconds,
+        page_limits.cpu_seconds,
+        page_limits.memory_bytes,
+        _PART_BYTES,
+        time.monotonic() + page_limits.wall_seconds,
+    )
+    return [one.value if one.how == attempts.DONE else None for one in each]
+
+
 def _safe_bundle(data: Any) -> dict[str, str]:
     kept: dict[str, str] = {}
     if not isinstance(data, dict):
         return kept
-    for kind, beginning in _PICTURES.items():
+    left_out = ["(a picture in SVG was left out; PNG and JPEG are shown)"] if _SVG in data else []
+    for kind in PICTURES:
         picture = data.get(kind)
         if isinstance(picture, str) and len(picture) <= MAX_PICTURE:
-            try:
-                raw = base64.b64decode("".join(picture.split()), validate=True)
-            except (binascii.Error, ValueError):
-                continue
-            if raw.startswith(beginning):
-                kept[kind] = base64.b64encode(raw).decode()
+            size = pixels(kind, picture)
+            if size is not None and size <= MAX_PIXELS:
+                kept[kind] = "".join(picture.split())
+            elif size is not None:
+                left_out.append(f"(a picture of {size:,} pixels was left out; at most {MAX_PIXELS:,} are shown)")
     if not kept and isinstance(data.get("text/markdown"), (str, list)):
         kept["text/markdown"] = safe_markdown(_text(data["text/markdown"]))
     if isinstance(data.get("text/plain"), (str, list)):
         kept["text/plain"] = _text(data["text/plain"])
+    if left_out and not any(kind in kept for kind in PICTURES):
+        kept["text/plain"] = "\n".join([*([kept["text/plain"]] if "text/plain" in kept else []), *left_out])
     return kept
 
 

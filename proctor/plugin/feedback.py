@@ -1,21 +1,53 @@
 """What a student gets to read: their notebook with public checks in full, and of hidden ones a name and a kind.
 
 The autograded notebook is for staff: its test cells hold hidden tests and everything about a failure. This step stands
-first among the preprocessors of nbgrader's GenerateFeedback and takes all that out.
+first among the preprocessors of nbgrader's GenerateFeedback and takes all that out. Then a child process draws the
+page: what a student wrote may take it any time and memory.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import nbformat
-from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.exporters import HTMLExporter
+from nbconvert.exporters.exporter import Exporter, ResourcesDict
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.formulas import with_mathml
+from proctor.pages.page import draw_page
+from proctor.settings import Proctor
+
+_INSTEAD = (
+    "This page could not be drawn. Your points are not touched by that. Ask the course staff to look at your notebook."
+)
+
+
+class FeedbackExporter(HTMLExporter):
+    """nbconvert's exporter, which leaves the drawing to a child; gives a page whatever is in a notebook."""
+
+    def from_notebook_node(
+        self, nb: nbformat.NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Run the preprocessors here, where the gradebook is, and draw the page in a child."""
+        nb, resources = Exporter.from_notebook_node(self, nb, resources, **kw)
+        page = draw_page(
+            resources["metadata"]["name"],
+            json.dumps(nb),
+            resources,
+            self.config,
+            Proctor(parent=self).page_limits(),
+            mathml=True,
+            preprocess=False,
+            instead=_INSTEAD,
+        )
+        for line in page.notes:
+            self.log.warning("%s: %s", resources.get("nbgrader", {}).get("student", ""), line)
+        return page.html, resources
 
 
 class SafeFeedback(NbGraderPreprocessor):
@@ -33,8 +65,6 @@ class SafeFeedback(NbGraderPreprocessor):
         except ProctorError:
             verdicts = {}
         for cell in nb.cells:
-            if cell.cell_type == "markdown":
-                cell.source = with_mathml(cell.source)
             if notebook_cells.role(cell) != "test":
                 continue
             cell.source = _public(cell.source)

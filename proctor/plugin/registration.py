@@ -27,7 +27,7 @@ def plug_in(c: Config) -> None:
     from proctor.plugin.autograde import Autograde
     from proctor.plugin.collect import Collect
     from proctor.plugin.execute import Execute
-    from proctor.plugin.feedback import SafeFeedback
+    from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
     from proctor.plugin.release_feedback import ReleaseFeedback
 
     # nbgrader has a setting for every step inside of Autograde, but makes Autograde itself by this name.
@@ -42,21 +42,9 @@ def plug_in(c: Config) -> None:
         AssignLatePenalties,
         CheckCellMetadata,
     ]
+    c.GenerateFeedback.exporter_class = FeedbackExporter
     c.GenerateFeedback.preprocessors = [SafeFeedback, GetGrades, CSSHTMLHeaderPreprocessor]
     if "jupyter_server" in sys.modules:
-        _serve_as_attachments()
+        from proctor.plugin.formgrader import serve_pages
 
-
-def _serve_as_attachments() -> None:
-    """Let the formgrader's server hand out files of submissions as downloads: an HTML file in them could run scripts.
-
-    Pictures in a notebook are drawn all the same: these headers matter only when a file is opened by itself.
-    """
-    from nbgrader.server_extensions.formgrader.handlers import SubmissionFilesHandler
-
-    def set_extra_headers(self: SubmissionFilesHandler, path: str) -> None:
-        self.set_header("Content-Disposition", "attachment")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
-
-    SubmissionFilesHandler.set_extra_headers = set_extra_headers
+        serve_pages()

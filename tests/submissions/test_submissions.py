@@ -9,6 +9,7 @@ import hostile
 import hostile_answers
 import hostile_files
 import hostile_limits
+import hostile_pages
 import hostile_sandbox
 import psutil
 import pytest
@@ -25,6 +26,7 @@ CASES = [
     *hostile.CASES,
     *hostile_answers.CASES,
     *hostile_files.CASES,
+    *hostile_pages.CASES,
     *hostile_sandbox.CASES,
     *hostile_limits.CASES,
     *unlucky.CASES,

@@ -2,6 +2,7 @@
 
 import base64
 import html.parser
+import struct
 
 import nbformat
 import pytest
@@ -9,7 +10,7 @@ from nbconvert.exporters import HTMLExporter
 
 from proctor.pages.sanitise import MAX_TEXT, safe_markdown, safe_outputs
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\0" * 40).decode()
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 30, 20) + b"\0" * 20).decode()
 ATTACKS = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",

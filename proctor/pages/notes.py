@@ -1,0 +1,42 @@
+"""Words of the engine in a notebook, told apart from a student's by metadata that a student can't write."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+KEY = "proctor"
+_NOTE = "note"
+_BOX = (
+    '<div class="proctor-note" style="border: 1px solid #8a6d3b; background: #fcf8e3; padding: 0.4em; margin: 0.3em 0">'
+    "{}</div>"
+)
+
+
+def note_output(text: str) -> dict[str, Any]:
+    """An output of a code cell in which the engine says something; pages draw it as a box."""
+    return {"output_type": "display_data", "data": {"text/plain": text}, "metadata": note_metadata()}
+
+
+def note_metadata() -> dict[str, Any]:
+    """Metadata of an output or a cell in which the engine says something."""
+    return {KEY: _NOTE}
+
+
+def is_note(metadata: Any) -> bool:
+    """Whether these are the metadata of an output or a cell that the engine has written.
+
+    Metadata of students' cells and outputs are never kept, see `proctor.intake.rebuild` and `proctor.pages.sanitise`.
+    """
+    return isinstance(metadata, dict) and metadata.get(KEY) == _NOTE
+
+
+def box(text: str) -> str:
+    """HTML of a note with a text that may hold anything."""
+    text = html.escape(text)
+    return _BOX.format(f'<b>From the grading</b><pre style="background: none; border: none">{text}</pre>')
+
+
+def box_around(markup: str) -> str:
+    """HTML of a note that is HTML already, and has its own heading."""
+    return _BOX.format(markup)

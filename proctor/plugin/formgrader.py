@@ -1,0 +1,128 @@
+"""The formgrader's page of a submission, drawn in a child in place of the server's own process and thread.
+
+nbgrader's handler looks up the submission and says what to draw; only the drawing is done elsewhere, while the server
+goes on serving. The page has the same template, so scores and comments are typed in as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nbgrader.server_extensions.formgrader.handlers import SubmissionFilesHandler, SubmissionHandler
+
+from proctor.pages.limits import PageLimits
+from proctor.pages.page import Page, draw_page, empty_page
+from proctor.settings import Proctor
+
+_MAX_FILE = 256 * 2**20
+# The drawer does one page at a time; a second thread would wait for it.
+_POOL = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proctor-pages")
+_INSTEAD = (
+    "This submission could not be drawn; its points are as they were. Look at the notebook in a text editor, not in "
+    "JupyterLab: {path}. To set a point all the same, leave the cells that are to blame out of that file and load this "
+    "page again. If this happens to every submission, look at the server's log."
+)
+# What nbgrader's template runs from attributes.
+_ATTRIBUTES = ("toggle_name(true);", "toggle_name(false);")
+_SCRIPT_IN_BODY = "<script type=\"text/javascript\">\n  $('span.glyphicon.name-hidden')"
+
+
+class _Asked(NamedTuple):
+    filename: str
+    resources: dict[str, Any]
+
+
+class _Recorder:
+    """Stands for the exporter in nbgrader's handler, and only keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: _Asked | None = None
+
+    def from_filename(self, filename: str, resources: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Keep the request; the handler writes nothing yet."""
+        self.asked = _Asked(filename, resources)
+        return "", resources
+
+
+def serve_pages() -> None:
+    """Change nbgrader's handlers of this server process; once is enough, and more does nothing."""
+    if "exporter" not in vars(SubmissionHandler):
+        _draw_in_a_child()
+    SubmissionFilesHandler.set_extra_headers = _as_attachment
+
+
+def _draw_in_a_child() -> None:
+    looked_up = SubmissionHandler.get
+
+    async def get(self: SubmissionHandler, submission_id: str) -> None:
+        # One handler serves one request.
+        self.proctor_recorder = _Recorder()
+        looked_up(self, submission_id)
+        asked = self.proctor_recorder.asked
+        if asked is None:
+            return
+        formgrader = self.settings["nbgrader_formgrader"]
+        limits = Proctor(config=formgrader.config).page_limits()
+        exporter = self.settings["nbgrader_exporter"]
+        page = await asyncio.get_running_loop().run_in_executor(_POOL, _drawn, asked, exporter.config, limits)
+        for line in page.notes:
+            self.log.warning("%s: %s", asked.resources["student"], line)
+        if not page.drawn:
+            self.set_status(500)
+        made, policy = with_policy(page.html)
+        self.set_header("Content-Security-Policy", f"{self.content_security_policy}; {policy}")
+        self.write(made)
+
+    SubmissionHandler.get = get
+    SubmissionHandler.exporter = property(lambda self: self.proctor_recorder)
+
+
+def _drawn(asked: _Asked, config: Any, limits: PageLimits) -> Page:
+    path = Path(asked.filename)
+    title, instead = f"{asked.resources['student']}: {path.stem}", _INSTEAD.format(path=path)
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            return Page(empty_page(title, instead), [f"{path} has more than {_MAX_FILE >> 20} MiB"], False)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return Page(empty_page(title, instead), [f"{path} can't be read ({error})"], False)
+    # What nbconvert itself tells the template of the file.
+    resources = {**asked.resources, "metadata": {"name": path.stem, "path": str(path.parent)}}
+    return draw_page(title, text, resources, config, limits, mathml=False, preprocess=True, instead=instead)
+
+
+def with_policy(made: str) -> tuple[str, str]:
+    """A page whose own scripts have a password, and the policy by which a browser runs no others.
+
+    MathJax loads its parts by scripts that it adds, and reads its configuration by `eval`.
+    """
+    nonce = secrets.token_urlsafe(18)
+    head, end, body = made.partition("</head>")
+    head = head.replace("<script", f'<script nonce="{nonce}"')
+    body = body.replace(_SCRIPT_IN_BODY, _SCRIPT_IN_BODY.replace("<script", f'<script nonce="{nonce}"', 1), 1)
+    hashes = " ".join(f"'sha256-{_sha256(text)}'" for text in _ATTRIBUTES)
+    policy = (
+        f"script-src 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval' 'unsafe-hashes' {hashes}; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'"
+    )
+    return head + end + body, policy
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _as_attachment(self: SubmissionFilesHandler, path: str) -> None:
+    """Files of submissions are handed out as downloads: an HTML file in them could run scripts.
+
+    Pictures in a notebook are drawn all the same: these headers matter only when a file is opened by itself.
+    """
+    self.set_header("Content-Disposition", "attachment")
+    self.set_header("X-Content-Type-Options", "nosniff")
+    self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
