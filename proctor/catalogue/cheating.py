@@ -166,7 +166,10 @@ def _caller() -> bytes:
     frame = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") != "__main__":
         frame = frame.f_back
-    return frame.f_code.co_code + repr(frame.f_code.co_names).encode() if frame is not None else b""
+    # The code of a whole cell is another one without its hidden part.
+    if frame is None or frame.f_code.co_name == "<module>":
+        return b""
+    return frame.f_code.co_code + repr(frame.f_code.co_names).encode()
 
 
 def _is_tensor(value: Any) -> bool:
