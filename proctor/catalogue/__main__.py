@@ -2,7 +2,8 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --rewritten it runs right answers that are made by rule: none may lose anything.
+lost too. With --rewritten it runs right answers that are made by rule: none may lose anything. With --cheats it runs
+answers that are right where the public part would notice, and wrong elsewhere.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from proctor.catalogue import kill_table, mutant_table
+from proctor.catalogue import cheat_runs, kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
 from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
 from proctor.catalogue.kill_table import Verdict
-from proctor.catalogue.mutant_runs import Examined, examine, targets
+from proctor.catalogue.mutant_runs import Examined, Target, examine, targets
 from proctor.catalogue.mutants import Mutant, Rules, mutations
 from proctor.catalogue.rewriting import rewritings
 from proctor.catalogue.rules import read_untested, rule_table
@@ -85,6 +86,30 @@ def _checked(options: argparse.Namespace) -> int:
     return 1 if holes or any(verdict.surprise for verdict in verdicts) else 0
 
 
+def _cheats_checked(options: argparse.Namespace) -> int:
+    tried: list[cheat_runs.Tried] = []
+    for path, all_targets in _targets(options).items():
+        file = Path(options.catalogue) / f"{path.stem}.toml"
+        setup = read_setup(file) if file.is_file() else Setup()
+        if all_targets:
+            tried += cheat_runs.try_cheats(
+                path, all_targets, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress
+            )
+    print(cheat_runs.as_text(tried))
+    return int(any(one.not_lost for one in tried))
+
+
+def _targets(options: argparse.Namespace) -> dict[Path, list[Target]]:
+    """By notebook, those of the questions that were asked for, or all."""
+    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
+    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
+    known = {target.question for own in found.values() for target in own}
+    if asked - known:
+        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
+        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
+    return {path: [one for one in own if not asked or one.question in asked] for path, own in found.items()}
+
+
 def _mutants_checked(options: argparse.Namespace) -> int:
     examined: list[Examined] = []
     equivalent: set[Mutant] = set()
@@ -115,14 +140,8 @@ def _rewritten_checked(options: argparse.Namespace) -> int:
 
 def _examined(options: argparse.Namespace, rules: Rules) -> Iterator[tuple[Path, set[str], list[Examined]]]:
     """For each notebook the cells that were not asked for, and what became of the answers that the rules make."""
-    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
-    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
-    known = {target.question for own in found.values() for target in own}
-    if asked - known:
-        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
-        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
-    for path, all_targets in found.items():
-        wanted = [target for target in all_targets if not asked or target.question in asked]
+    every = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
+    for path, wanted in _targets(options).items():
         if not wanted:
             continue
         file = Path(options.catalogue) / f"{path.stem}.toml"
@@ -137,7 +156,7 @@ def _examined(options: argparse.Namespace, rules: Rules) -> Iterator[tuple[Path,
             progress=_progress,
         )
         # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
-        yield path, {target.cell for target in all_targets} - {target.cell for target in wanted}, own
+        yield path, {target.cell for target in every[path]} - {target.cell for target in wanted}, own
 
 
 def _notebooks(options: argparse.Namespace) -> list[Path]:
@@ -151,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --rewritten [--question N.N …]]",
+        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --rewritten | --cheats [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -187,23 +206,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run wrong answers that are made from the references by rule, in place of the catalogued ones",
     )
     made.add_argument("--rewritten", action="store_true", help="run right answers that are made by rule")
+    made.add_argument("--cheats", action="store_true", help="run answers that cheat, made from the references by rule")
     parser.add_argument(
         "--question",
         nargs="+",
         action="extend",
         default=[],
         metavar="N.N",
-        help="with --mutants or --rewritten: of these questions only",
+        help="with --mutants, --rewritten or --cheats: of these questions only",
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
-    by_rule = options.mutants or options.rewritten
+    by_rule = options.mutants or options.rewritten or options.cheats
     if options.question and not by_rule or by_rule and (options.only or options.markdown):
-        parser.error("--question goes with --mutants or --rewritten, --only and --markdown go without")
+        parser.error("--question goes with --mutants, --rewritten or --cheats, --only and --markdown go without")
     try:
         if options.rewritten:
             return _rewritten_checked(options)
+        if options.cheats:
+            return _cheats_checked(options)
         return _mutants_checked(options) if options.mutants else _checked(options)
     except ProctorError as error:
         print(error, file=sys.stderr)

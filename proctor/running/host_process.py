@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from proctor.running import student_host
+from proctor.running import student_host, student_probes
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
@@ -20,6 +20,7 @@ from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import Running
 
 HOST = "/opt/proctor/student_host.py"
+_BESIDE = "/opt/proctor/student_probes.py"
 _POLL = 0.25
 _FRAME_SECONDS = 30.0
 
@@ -89,7 +90,8 @@ class HostProcess:
     def _start(self, make_sandbox: Callable, theirs: Sequence[socket.socket], seed: int) -> Running:
         try:
             numbers = [one.fileno() for one in theirs]
-            sandbox = make_sandbox([Mount(Path(student_host.__file__).resolve(), HOST)])
+            files = {HOST: student_host.__file__, _BESIDE: student_probes.__file__}
+            sandbox = make_sandbox([Mount(Path(file).resolve(), place) for place, file in files.items()])
             program = HOST if sandbox.kind == "bwrap" else student_host.__file__
             command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
             return sandbox.start(command, numbers)

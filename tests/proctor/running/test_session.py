@@ -1,5 +1,7 @@
 """Accidents and attacks in a student's notebook: each costs its own cell."""
 
+import ast
+import itertools
 import random
 import time
 from dataclasses import replace
@@ -8,6 +10,7 @@ import psutil
 import pytest
 
 from dl1.contract import protocol
+from proctor.notebooks.neutral import neutral_probe
 from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
 from proctor.running.session import Cell, StudentSession, _add_output, _safe_path
 from proctor.sandbox.bubblewrap import Sandbox, availability
@@ -56,12 +59,13 @@ def text(outcome) -> str:
 
 
 def question(source: str) -> dict:
-    name = source.partition("def ")[2].partition("(")[0]
-    return {"probe": name, "source": source, "imports": [], "doubles": {}, "seed": 3}
+    (probe,) = ast.parse(source).body
+    return {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
 
 
 def answer(one: StudentSession, grade_id: str, source: str, *args):
-    header, body = one.ask(grade_id, question(source), protocol.encode((args, {})))
+    arguments = {f"_{position}": value for position, value in enumerate(args)}
+    header, body = one.ask(grade_id, question(source), protocol.encode(((), arguments)))
     return protocol.decode(body) if header["ok"] else header
 
 
