@@ -21,6 +21,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "contract.matrix_answers": ["check_matrix"],
         "contract.probe": ["probe"],
         "contract.protocol": ["generator"],
+        "contract.ready_made": ["without_ready_made"],
         "contract.unfinished": ["told_if_unfinished"],
         # Work in a notebook.
         "notebook.export": ["export_module"],

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 
 from proctor.authoring.lint_tolerances import tolerance_findings
 from proctor.notebooks.cells import scan_regions
+from proctor.notebooks.checked_cells import READY_MADE
 from proctor.notebooks.code import bound_names, line_of, parse, reads, reads_at_once
 
 # The package of probes and checks. Its names belong to the checker, whatever they are.
@@ -80,6 +81,7 @@ class _TestCell:
         for double in self.doubles:
             yield from self._travelling_names(double, f"double `{double.name}`")
         yield from self._raises_unfinished()
+        yield from self._ready_made()
 
     def _bindings(self) -> Iterator[Finding]:
         for node in ast.walk(self.tree):
@@ -157,6 +159,8 @@ class _TestCell:
         sent.decorator_list = [one for one in node.decorator_list if one not in _probe_decorators(node)]
         at_once, needed = reads_at_once(sent), reads(sent)
         for name in sorted(needed - self.interface - self.imports - _BUILTINS):
+            if name == READY_MADE and name in self.checking:
+                continue
             if name in self.checking:
                 message = f"`{name}` of {CHECKING_PACKAGE}, which is only in the checker; return data and use it there"
             elif name in self.bound and name in at_once:
@@ -173,6 +177,21 @@ class _TestCell:
                 names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
                 if any(name.id == "NotImplementedError" for name in names):
                     yield node.lineno, "check_raises with NotImplementedError passes an unfinished answer; name another"
+
+    def _ready_made(self) -> Iterator[Finding]:
+        inside = {id(node) for probe in self.probes for node in ast.walk(probe)}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ImportFrom) and any(
+                alias.name == READY_MADE and alias.asname not in (None, READY_MADE) for alias in node.names
+            ):
+                yield node.lineno, f"import {READY_MADE} under its own name"
+            if not isinstance(node, ast.Call) or _called(node) != READY_MADE:
+                continue
+            literal = all(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in node.args)
+            if node.keywords or not node.args or not literal:
+                yield node.lineno, f"{READY_MADE} needs literal names, which are also looked for in the answer's text"
+            if id(node) not in inside:
+                yield node.lineno, f"{READY_MADE} outside of a probe refuses nothing; put it around the call inside"
 
     def _is_check(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Call) or not (_called(node) or "").startswith("check_"):

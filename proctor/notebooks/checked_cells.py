@@ -15,8 +15,9 @@ from typing import NamedTuple
 from proctor.errors import ProctorError
 from proctor.notebooks.cells import scan_regions
 
-# The package of probes and checks; nothing of it travels with a probe.
+# The package of probes and checks; nothing of it travels with a probe but what refuses ready-made parts.
 CHECKING_PACKAGE = "dl1"
+READY_MADE = "without_ready_made"
 # Name under which a cell finds what counts its asserts; no name of Python can be this one.
 ASSERT_COUNTER = "an assert has held"
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -195,6 +196,8 @@ def _import_text(node: ast.stmt, source: str) -> Iterator[str]:
     if isinstance(node, ast.ImportFrom):
         if (node.module or "").split(".")[0] != CHECKING_PACKAGE:
             yield ast.get_source_segment(source, node)
+        elif any(alias.name == READY_MADE for alias in node.names):
+            yield f"from {node.module} import {READY_MADE}"
     elif isinstance(node, ast.Import):
         names = [alias for alias in node.names if alias.name.split(".")[0] != CHECKING_PACKAGE]
         if len(names) == len(node.names):

@@ -40,6 +40,10 @@ PROPER = {
     "an answer whose name begins like a check": "@probe\ndef f(x):\n    return check_sizes(x)",
     "a method whose name begins like a check": "@probe\ndef f(x):\n    return Layer(x).check_sizes()",
     "a default written out": "@probe\ndef f(x, dtype=torch.float32, n=3):\n    return x",
+    "what an answer may not use": (
+        "from dl1 import without_ready_made\n@probe\ndef f(x):\n"
+        "    with without_ready_made('torch.relu', 'torch.nn.ReLU'):\n        return Layer(x)"
+    ),
     "doubles": (
         "class Double(torch.nn.Module):\n    def forward(self, x):\n        return Layer.scale * x\n"
         "def made(n):\n    return n\n"
@@ -137,6 +141,22 @@ MISTAKES = {
     "class": ("@probe\nclass A:\n    pass", 2, "must be a function at top level"),
     "called, not decorating": ("f = probe(lambda x: x)", 1, "only as a decorator"),
     "another name": ("from dl1 import probe as p", 1, "under its own name"),
+    "what may not be used is no literal": (
+        "from dl1 import without_ready_made\nnames = ['torch.relu']\n@probe\ndef f(x, names):\n"
+        "    with without_ready_made(*names):\n        return Layer(x)",
+        5,
+        "needs literal names",
+    ),
+    "what may not be used, outside of a probe": (
+        "from dl1 import without_ready_made\nwith without_ready_made('torch.relu'):\n    plain(1)",
+        2,
+        "outside of a probe",
+    ),
+    "what may not be used, under another name": (
+        "from dl1 import without_ready_made as w\nw('torch.relu')",
+        1,
+        "under its own name",
+    ),
     "async": ("@probe\nasync def f(x):\n    return x", 2, "async or a generator"),
     "generator": (f"{IN_PROBE}for y in x:\n        yield y", 2, "async or a generator"),
     "delegating generator": (f"{IN_PROBE}yield from x", 2, "async or a generator"),

@@ -81,6 +81,11 @@ def test_imports_travel_without_the_checking_package_and_without_the_hidden_ones
     assert CHECKING_PACKAGE == PACKAGE_OF_THE_LINTER
 
 
+def test_what_refuses_ready_made_parts_travels_although_it_is_of_the_checking_package():
+    source = "from dl1 import check_true, probe, without_ready_made\n@probe\ndef f():\n    return 1\n"
+    assert probes(source)["f"].imports == ("from dl1 import without_ready_made",)
+
+
 def test_doubles_travel_with_their_decorators():
     doubles = probes(CELL)["block"].doubles
     assert set(doubles) == {"Norm", "Layer.forward"}
