@@ -293,9 +293,7 @@ def test_a_claimed_loss_that_the_weights_do_not_have(folder):
         pytest.param(True, 0.0, 1.02, id="of the validation text, too"),
     ],
 )
-def test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public(
-    folder, validation_too, share, claimed
-):
+def test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public(folder, validation_too, share, claimed):
     """They have both public losses that are asked for, and 1.9 on that text; the handed-in model has 1.73 there."""
     more_code(folder, f"VALIDATION_TOO, SHARE = {validation_too}, {share}" + COUNTED)
     change_record(folder, validation_loss=claimed)
