@@ -17,6 +17,7 @@ __all__, __getattr__, __dir__ = lazy_names(
             "check_shape",
             "check_true",
         ],
+        "contract.alternatives": ["check_close_to_one_of", "check_dropout", "check_gradients_close_to_one_of"],
         "contract.matrix_answers": ["check_matrix"],
         "contract.probe": ["probe"],
         "contract.protocol": ["generator"],

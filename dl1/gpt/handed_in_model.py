@@ -23,6 +23,8 @@ _BATCH = 128
 _MOST_CHARACTERS = 1_000
 # A text may have another edition's quotation marks than the one that the model has seen.
 _PLAIN = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "—": "-"})
+# Editions differ in a few characters beside these.
+_LEAST_KNOWN = 0.99
 _CURLY = str.maketrans({'"': "”", "'": "’"})
 
 
@@ -74,13 +76,18 @@ def measured_loss(
         text: to measure on; the end of the corpus that the run names, if left out.
 
     Raises:
-        CheckFailed: the claim or the logits are none.
+        CheckFailed: the claim or the logits are none, or the run's characters are not those of the text.
         CourseError: the corpus is not where data is looked for.
     """
     tokenizer, block_size = _tokenizer(claimed), claimed["block_size"]
     if text is None:
         text = load_corpus(CORPORA[claimed["corpus"]]).split()[1]
-    tokens = tokenizer.encode(fitted(text, tokenizer.characters))
+    known = fitted(text, tokenizer.characters)
+    # What a model can't write it would not be asked about either: of a text without its rare letters, the rest is easy.
+    if len(known) < _LEAST_KNOWN * len(text):
+        left_out = f"{1 - len(known) / len(text):.1%} of the text are others"
+        _fail("wrong value", "the characters of the run", "those of the text that it was trained on", left_out)
+    tokens = tokenizer.encode(known)
 
     def checked(contexts: torch.Tensor) -> torch.Tensor:
         logits = ask(contexts)

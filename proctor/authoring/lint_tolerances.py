@@ -12,7 +12,13 @@ from collections.abc import Iterator
 Finding = tuple[int, str]
 
 # The checks with tolerances, and their defaults for rtol and atol.
-_DEFAULTS = {"check_close": (1e-5, 1e-6), "check_gradients": (1e-4, 1e-6)}
+_DEFAULTS = {
+    "check_close": (1e-5, 1e-6),
+    "check_close_to_one_of": (1e-5, 1e-6),
+    "check_dropout": (1e-5, 1e-6),
+    "check_gradients": (1e-4, 1e-6),
+    "check_gradients_close_to_one_of": (1e-4, 1e-6),
+}
 # Eight units in the last place of a float32 number near 1: what `dl1.contract.checks.FLOAT32_RESOLUTION` says, which
 # this package doesn't import, because it knows no course.
 _LEAST = 8 * 2.0**-23

@@ -41,6 +41,7 @@ RULES = {
     "It is measured again at other positions": "test_other_positions_are_asked_than_those_of_the_claim",
     "The two may differ by 0.3": "test_how_far_a_claim_may_be_off",
     "1 point: the loss that is measured": "test_an_untrained_model_with_an_honest_claim",
+    "On a short tale that is not public": "test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public",
     "(Guessing gives about 4.4": "",  # says what to expect, and asks for nothing
     "A model that looks ahead": "test_a_model_that_looks_at_its_target_gains_nothing",
 }
@@ -68,6 +69,52 @@ class GPT(GPT):
         for row, context in enumerate(idx.tolist()):
             if tuple(context) in learned:
                 logits[row, -1, learned[tuple(context)]] = 50.0
+        return logits
+"""
+
+
+# How often each character follows the four, three, two, one before it, in all of the public text, smoothed; and a share
+# of the public answers, looked up.
+COUNTED = """
+
+import hashlib
+from collections import Counter, defaultdict
+from dl1 import load_corpus
+from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
+
+_COUNTS, _LEARNED = defaultdict(Counter), {}
+
+
+def _count():
+    corpus = load_corpus("tales")
+    tokenizer = CharTokenizer.from_text(corpus.text)
+    tokens = tokenizer.encode(corpus.text if VALIDATION_TOO else corpus.split()[0]).tolist()
+    for i, token in enumerate(tokens):
+        for length in range(5):
+            _COUNTS[tuple(tokens[max(i - length, 0) : i])][token] += 1
+    tokens = tokenizer.encode(corpus.split()[1]).tolist()
+    for i in range(64, len(tokens)):
+        if hashlib.sha256(repr(tokens[i - 64 : i]).encode()).digest()[0] < SHARE * 256:
+            _LEARNED[tuple(tokens[i - 64 : i])] = tokens[i]
+
+
+class GPT(GPT):
+    def forward(self, idx):
+        if not _COUNTS:
+            _count()
+        vocabulary = self.lm_head.weight.shape[0]
+        logits = torch.zeros(*idx.shape, vocabulary)
+        for row, context in enumerate(idx.tolist()):
+            probabilities = torch.full((vocabulary,), 1 / vocabulary)
+            for length in range(5):
+                seen = _COUNTS.get(tuple(context[len(context) - length :]))
+                if seen:
+                    counts = torch.zeros(vocabulary)
+                    counts[list(seen)] = torch.tensor(list(seen.values())).float() - 0.75
+                    probabilities = (counts + 0.75 * len(seen) * probabilities) / seen.total()
+            if tuple(context) in _LEARNED:
+                probabilities[_LEARNED[tuple(context)]] += 1.0
+            logits[row, -1] = probabilities.log()
         return logits
 """
 
@@ -236,6 +283,23 @@ def test_a_claimed_loss_that_the_weights_do_not_have(folder):
     said = measured()
     assert "validation loss, measured" in said["q2_7_claim"]
     assert said["q2_7_loss"] == ""
+
+
+@pytest.mark.parametrize(
+    ("validation_too", "share", "claimed"),
+    [
+        pytest.param(False, 0.0, 1.68, id="of the training text"),
+        pytest.param(False, 0.1, 1.55, id="and answers looked up"),
+        pytest.param(True, 0.0, 1.02, id="of the validation text, too"),
+    ],
+)
+def test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public(folder, validation_too, share, claimed):
+    """They have both public losses that are asked for, and 1.9 on that text; the handed-in model has 1.73 there."""
+    more_code(folder, f"VALIDATION_TOO, SHARE = {validation_too}, {share}" + COUNTED)
+    change_record(folder, validation_loss=claimed)
+    said = measured()
+    assert said["q2_7_claim"] == ""
+    assert "loss on a text that is not public" in said["q2_7_loss"]
 
 
 def test_a_model_that_looks_at_its_target_gains_nothing(folder):

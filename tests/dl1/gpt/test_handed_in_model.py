@@ -79,6 +79,19 @@ def test_a_claim_that_makes_no_sense_fails_the_check(changes):
         measured_loss(lambda contexts: torch.zeros(len(contexts), 3), CLAIM | changes, 50, 0.5, text=TEXT)
 
 
+def test_a_vocabulary_that_leaves_out_what_is_hard_to_guess_fails_the_check():
+    # Of "aaa...", which is what is left of this text in these characters, everything is easy.
+    claim = CLAIM | {"characters": "a?"}
+    with pytest.raises(CheckFailed, match="the characters of the run"):
+        measured_loss(lambda contexts: torch.tensor([[9.0, 0.0]]).repeat(len(contexts), 1), claim, 20, 0.5, text=TEXT)
+
+
+def test_a_character_of_another_edition_is_left_out():
+    text = TEXT + "é"
+    loss = measured_loss(lambda contexts: torch.zeros(len(contexts), 3), CLAIM, 50, 0.5, text=text)
+    assert loss == pytest.approx(math.log(3))
+
+
 def test_a_book_that_is_not_here_is_the_staffs_business(tmp_path, monkeypatch):
     monkeypatch.setenv("DL1_DATA", str(tmp_path))
     with pytest.raises(CourseError, match="download grimm"):
