@@ -1,7 +1,6 @@
 """Accidents and attacks in a student's notebook: each costs its own cell."""
 
 import ast
-import itertools
 import random
 import time
 from dataclasses import replace
