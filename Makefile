@@ -13,7 +13,7 @@ DL1_SOURCES := $(shell find dl1 -name '*.py' -o -path 'dl1/data/*.txt')
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
-.PHONY: help demo test test-fast lab check misconceptions mutants wheel clean distclean
+.PHONY: help demo test test-fast lab check misconceptions mutants rewritten wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ misconceptions: $(DL1) ## apply every catalogued answer; print which graded cell
 
 mutants: $(DL1) ## change every reference answer by rule; print which changes no test of its question notices
 	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions --mutants $(ARGS)
+
+rewritten: $(DL1) ## write every reference answer in other ways by rule; print which of them lose points
+	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions --rewritten $(ARGS)
 
 wheel: $(ENV) ## dl1 as one file for students, in dist/
 	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1

@@ -2,14 +2,15 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere.
+lost too. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere. With
+--rewritten it runs right answers that are made by rule: none may lose anything.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proctor.catalogue import cheat_runs, kill_table, mutant_table
@@ -18,7 +19,8 @@ from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
 from proctor.catalogue.kill_table import Verdict
 from proctor.catalogue.mutant_runs import Examined, Target, examine, targets
-from proctor.catalogue.mutants import Mutant
+from proctor.catalogue.mutants import Mutant, Rules, mutations
+from proctor.catalogue.rewriting import rewritings
 from proctor.catalogue.rules import read_untested, rule_table
 from proctor.catalogue.setup import Setup, read_setup
 from proctor.catalogue.variant_runs import check_notebook
@@ -64,6 +66,7 @@ def _checked(options: argparse.Namespace) -> int:
             path,
             changed,
             setup=setup,
+            key=options.key,
             at_once=options.jobs,
             timeout=options.timeout,
             progress=_progress,
@@ -83,45 +86,12 @@ def _checked(options: argparse.Namespace) -> int:
     return 1 if holes or any(verdict.surprise for verdict in verdicts) else 0
 
 
-def _cheats_checked(options: argparse.Namespace) -> int:
-    tried: list[cheat_runs.Tried] = []
-    for path, all_targets in _targets(options).items():
-        file = Path(options.catalogue) / f"{path.stem}.toml"
-        setup = read_setup(file) if file.is_file() else Setup()
-        if all_targets:
-            tried += cheat_runs.try_cheats(
-                path, all_targets, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress
-            )
-    print(cheat_runs.as_text(tried))
-    return int(any(one.not_lost for one in tried))
-
-
-def _targets(options: argparse.Namespace) -> dict[Path, list[Target]]:
-    """By notebook, those of the questions that were asked for, or all."""
-    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
-    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
-    known = {target.question for own in found.values() for target in own}
-    if asked - known:
-        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
-        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
-    return {path: [one for one in own if not asked or one.question in asked] for path, own in found.items()}
-
-
 def _mutants_checked(options: argparse.Namespace) -> int:
-    every = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
     examined: list[Examined] = []
     equivalent: set[Mutant] = set()
     problems: list[str] = []
-    for path, wanted in _targets(options).items():
-        all_targets = every[path]
-        if not wanted:
-            continue
-        file = Path(options.catalogue) / f"{path.stem}.toml"
-        listed = read_equivalents(file)
-        setup = read_setup(file) if file.is_file() else Setup()
-        own = examine(path, wanted, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress)
-        # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
-        left_out = {target.cell for target in all_targets} - {target.cell for target in wanted}
+    for path, left_out, own in _examined(options, mutations):
+        listed = read_equivalents(Path(options.catalogue) / f"{path.stem}.toml")
         fine, stale = sorted_out(
             [entry for entry in listed if entry.cell not in left_out],
             [mutant for one in own for mutant in one.made],
@@ -137,6 +107,62 @@ def _mutants_checked(options: argparse.Namespace) -> int:
     return 2 if problems else int(any(set(one.surviving) - equivalent for one in examined))
 
 
+def _rewritten_checked(options: argparse.Namespace) -> int:
+    examined = [one for _, _, own in _examined(options, rewritings) for one in own]
+    print(mutant_table.rewritten_as_text(examined))
+    print(f"\n{mutant_table.rewritten_summary(examined)}")
+    return int(any(one.lost for one in examined))
+
+
+def _cheats_checked(options: argparse.Namespace) -> int:
+    tried: list[cheat_runs.Tried] = []
+    for path, _, wanted, setup in _wanted(options):
+        tried += cheat_runs.try_cheats(
+            path,
+            wanted,
+            key=options.key,
+            setup=setup,
+            at_once=options.jobs,
+            timeout=options.timeout,
+            progress=_progress,
+        )
+    print(cheat_runs.as_text(tried))
+    return int(any(one.not_lost for one in tried))
+
+
+def _examined(options: argparse.Namespace, rules: Rules) -> Iterator[tuple[Path, set[str], list[Examined]]]:
+    """For each notebook the cells that were not asked for, and what became of the answers that the rules make."""
+    for path, left_out, wanted, setup in _wanted(options):
+        own = examine(
+            path,
+            wanted,
+            rules=rules,
+            key=options.key,
+            setup=setup,
+            at_once=options.jobs,
+            timeout=options.timeout,
+            progress=_progress,
+        )
+        yield path, left_out, own
+
+
+def _wanted(options: argparse.Namespace) -> Iterator[tuple[Path, set[str], list[Target], Setup]]:
+    """For each notebook the cells that were not asked for, those that were, and what has to lie beside it."""
+    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
+    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
+    known = {target.question for own in found.values() for target in own}
+    if asked - known:
+        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
+        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
+    for path, all_targets in found.items():
+        wanted = [target for target in all_targets if not asked or target.question in asked]
+        if wanted:
+            file = Path(options.catalogue) / f"{path.stem}.toml"
+            # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
+            left_out = {target.cell for target in all_targets} - {target.cell for target in wanted}
+            yield path, left_out, wanted, read_setup(file) if file.is_file() else Setup()
+
+
 def _notebooks(options: argparse.Namespace) -> list[Path]:
     if options.notebook:
         return [_notebook_of(options.notebook, options.source)]
@@ -148,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--markdown FILE] [--mutants|--cheats [--question N.N …]]",
+        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --cheats | --rewritten [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -172,14 +198,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--markdown", metavar="FILE", help="also write the tables to this Markdown file")
     parser.add_argument(
+        "--key",
+        type=str.encode,
+        metavar="TEXT",
+        help="draw the checks' inputs from this, as grading does from the course secret (default: as students do)",
+    )
+    made = parser.add_mutually_exclusive_group()
+    made.add_argument(
         "--mutants",
         action="store_true",
-        help="run answers that are made from the references by rule, in place of the catalogued ones",
+        help="run wrong answers that are made from the references by rule, in place of the catalogued ones",
     )
-    parser.add_argument(
-        "--cheats",
-        action="store_true",
-        help="run answers that cheat, made from the references by rule, in place of the catalogued ones",
+    made.add_argument("--rewritten", action="store_true", help="run right answers that are made by rule")
+    made.add_argument(
+        "--cheats", action="store_true", help="run answers that are right only where the public part would notice"
     )
     parser.add_argument(
         "--question",
@@ -187,17 +219,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="extend",
         default=[],
         metavar="N.N",
-        help="with --mutants or --cheats: of these questions only",
+        help="with --mutants, --cheats or --rewritten: of these questions only",
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
-    by_rule = options.mutants or options.cheats
+    by_rule = options.mutants or options.cheats or options.rewritten
     if options.question and not by_rule or by_rule and (options.only or options.markdown):
-        parser.error("--question goes with --mutants or --cheats, --only and --markdown go without")
-    if options.mutants and options.cheats:
-        parser.error("--mutants and --cheats are two runs")
+        parser.error("--question goes with --mutants, --cheats or --rewritten, --only and --markdown go without")
     try:
+        if options.rewritten:
+            return _rewritten_checked(options)
         if options.cheats:
             return _cheats_checked(options)
         return _mutants_checked(options) if options.mutants else _checked(options)

@@ -71,6 +71,7 @@ def try_cheats(
     path: Path,
     wanted: Sequence[Target],
     *,
+    key: bytes | None = None,
     setup: Setup,
     at_once: int,
     timeout: float,
@@ -87,7 +88,7 @@ def try_cheats(
     found = []
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="cheats-") as scratch:
-        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch)
+        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch, key)
         for target in wanted:
             source = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
             solution = SolutionText(source)
@@ -169,6 +170,7 @@ def _run_in_copy(
     notebook: Mapping[str, Any],
     beside: Path,
     scratch: str,
+    key: bytes | None,
     target: Target,
     sources: Mapping[str, str],
     answer: Callable[[], Any] | None = None,
@@ -197,7 +199,7 @@ def _run_in_copy(
         before = cheating.deviations()
         return False
 
-    inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note)
+    inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note, key=key)
     os.chdir("/")
     shutil.rmtree(folder.parent, ignore_errors=True)
     return found if answer is None else answer()

@@ -84,6 +84,7 @@ def run(
     sources: Mapping[str, str] | None = None,
     cells: Callable[[dict[str, Any]], bool] | None = None,
     last: Callable[[CellResult], bool] | None = None,
+    key: bytes | None = None,
 ) -> list[CellResult]:
     """Run the code cells of a notebook in order, in a fresh module; a failing cell does not stop the run.
 
@@ -95,6 +96,7 @@ def run(
         sources: by grade_id, text that stands in place of a code cell's own.
         cells: called with each code cell; those for which it is false are left out.
         last: called with each result; the run ends after the first for which it is true.
+        key: from which the checks draw their inputs, as under grading; None for the one of a student's own notebook.
 
     Raises:
         ProctorError: the notebook cannot be read, `sources` names a cell that does not exist, or a cell to be run
@@ -118,7 +120,7 @@ def run(
     module = types.ModuleType("__main__")
     flags = 0
     results = []
-    with _as_in_a_kernel(module), _captured_output() as captured:
+    with _as_in_a_kernel(module), _drawing_from(key), _captured_output() as captured:
         figures = _open_figures()
         for label, grade_id, text in chosen:
             error, flags = _execute(text, _registered(f"<{name}: {label}>", text), module, flags)
@@ -246,6 +248,21 @@ def _as_in_a_kernel(module: types.ModuleType) -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _drawing_from(key: bytes | None) -> Iterator[None]:
+    if key is None:
+        yield
+        return
+    # Not everybody who runs a notebook has torch, which this loads.
+    from dl1.contract import protocol
+
+    protocol.use_seed_key(key)
+    try:
+        yield
+    finally:
+        protocol.use_seed_key(None)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proctor.catalogue import inprocess, recording
+from proctor.catalogue import inprocess, recording, rewriting
 from proctor.catalogue.entries import question
 from proctor.catalogue.forked import Outcome, run_forked
 from proctor.catalogue.inprocess import CellResult
-from proctor.catalogue.mutants import Mutant, mutants_of
+from proctor.catalogue.mutants import Mutant, Rules, mutants_of, mutations
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.solution_text import SolutionText
 from proctor.catalogue.variant_runs import has_effect, preload, prepared
@@ -50,13 +50,25 @@ class Target:
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of the mutants of one solution cell."""
+    """What became of the mutants of one solution cell.
+
+    Attributes:
+        made: all of them.
+        lost: by their numbers in `made`, what the first test said that gave no points, or how its process ended.
+        timed_out: number of those that ran into a limit.
+        seconds: of all processes together.
+    """
 
     target: Target
     made: Sequence[Mutant]
-    surviving: Sequence[Mutant]
+    lost: Mapping[int, str]
     timed_out: int
     seconds: float
+
+    @property
+    def surviving(self) -> list[Mutant]:
+        """Those that lose nothing."""
+        return [mutant for number, mutant in enumerate(self.made) if number not in self.lost]
 
 
 def targets(notebook: Mapping[str, Any]) -> list[Target]:
@@ -86,6 +98,8 @@ def examine(
     path: Path,
     wanted: Sequence[Target],
     *,
+    rules: Rules = mutations,
+    key: bytes | None = None,
     setup: Setup,
     at_once: int,
     timeout: float,
@@ -97,6 +111,8 @@ def examine(
 
     Args:
         wanted: of `targets`.
+        rules: what makes them.
+        key: from which the hidden inputs are drawn, as in `inprocess.run`.
         setup: what has to lie beside the notebook.
         at_once: number of processes at a time.
         timeout: seconds after which a process is given up that only waits.
@@ -112,15 +128,15 @@ def examine(
     # A collection in a child would copy every page of what was imported.
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch)
+        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch, key)
         for target in wanted:
             seen, seconds = _reference(path.name, notebook, target, run, at_once, timeout)
             source = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
-            made = mutants_of(target.cell, source, seen)
+            made = mutants_of(target.cell, source, seen, rules)
             found.append(_examined(target, made, run, at_once, timeout, math.ceil(_TIMES_AS_LONG * seconds)))
             one = found[-1]
             progress(
-                f"{path.stem} {target.cell}: {len(made)} mutants, {len(one.surviving)} not killed ({one.seconds:.0f} s)"
+                f"{path.stem} {target.cell}: {len(made)} made, {len(one.surviving)} lose nothing ({one.seconds:.0f} s)"
             )
     gc.unfreeze()
     return found
@@ -129,17 +145,17 @@ def examine(
 def _examined(
     target: Target, made: Sequence[Mutant], run: Callable[..., Any], at_once: int, timeout: float, seconds: int
 ) -> Examined:
-    sources = [{target.cell: f"{recording.IMPORT}\n{mutant.source}"} for mutant in made]
+    sources = [{target.cell: f"{recording.IMPORT}\n{rewriting.IMPORT}\n{mutant.source}"} for mutant in made]
     limit = seconds + _SECONDS_MORE
     jobs = {str(n): functools.partial(run, target, source, limit=limit) for n, source in enumerate(sources)}
-    surviving, timed_out, seconds_of_all = [], 0, 0.0
+    lost, timed_out, seconds_of_all = {}, 0, 0.0
     for name, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
         seconds_of_all += outcome.seconds
         if outcome.failure is not None:
             timed_out += signal.SIGXCPU.name in outcome.failure or outcome.seconds > timeout
-        elif outcome.value is None:
-            surviving.append(int(name))
-    return Examined(target, made, [made[number] for number in sorted(surviving)], timed_out, seconds_of_all)
+        if outcome.failure or outcome.value is not None:
+            lost[int(name)] = outcome.failure or outcome.value
+    return Examined(target, made, lost, timed_out, seconds_of_all)
 
 
 def _reference(
@@ -188,6 +204,7 @@ def _run_in_copy(
     notebook: Mapping[str, Any],
     beside: Path,
     scratch: str,
+    key: bytes | None,
     target: Target,
     sources: Mapping[str, str],
     answer: Callable[[], Any] | None = None,
@@ -212,7 +229,8 @@ def _run_in_copy(
 
     # While values are recorded a test may fail, because the recording shows; the next one shows more.
     last = fails if answer is None else None
-    results = inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=last)
+    chosen = lambda cell: id(cell) in needed  # noqa: E731
+    results = inprocess.run(notebook, sources=sources, cells=chosen, last=last, key=key)
     os.chdir("/")
     shutil.rmtree(folder.parent, ignore_errors=True)
     if answer is not None:

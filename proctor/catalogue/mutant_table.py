@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from proctor.catalogue.mutant_runs import Examined
 from proctor.catalogue.mutants import Mutant
 
+_RIGHT = ("question", "cell", "made", "unharmed", "hurt", "seconds")
 _HEADINGS = ("question", "cell", "made", "killed", "equivalent", "surviving", "seconds")
 
 
@@ -19,10 +20,7 @@ def shown_question(name: str) -> str:
 
 def as_text(examined: Sequence[Examined], equivalent: Collection[Mutant]) -> str:
     """A row for each solution cell and one for all; below them the mutants that survive, as a change of lines."""
-    rows = [_row(one, equivalent) for one in examined]
-    total = ("all", "", *(str(sum(int(row[column]) for row in rows)) for column in range(2, len(_HEADINGS))))
-    widths = [max(len(row[column]) for row in (_HEADINGS, *rows, total)) for column in range(len(_HEADINGS))]
-    lines = [_aligned(row, widths) for row in (_HEADINGS, *rows, total)]
+    lines = _table(_HEADINGS, [_row(one, equivalent) for one in examined])
     timed_out = sum(one.timed_out for one in examined)
     if timed_out:
         lines.append(f"{timed_out} of the killed ran into the time-out.")
@@ -31,6 +29,25 @@ def as_text(examined: Sequence[Examined], equivalent: Collection[Mutant]) -> str
             if mutant not in equivalent:
                 lines += ["", mutant.shown]
     return "\n".join(lines)
+
+
+def rewritten_as_text(examined: Sequence[Examined]) -> str:
+    """The same for right answers: a row for each solution cell, and below them those that lose points, and why."""
+    rows = []
+    for one in examined:
+        numbers = (len(one.made), len(one.surviving), len(one.lost), one.seconds)
+        rows.append((shown_question(one.target.question), one.target.cell, *(f"{number:.0f}" for number in numbers)))
+    lines = _table(_RIGHT, rows)
+    for one in examined:
+        for number, why in sorted(one.lost.items()):
+            lines += ["", one.made[number].shown, f"    {why}"]
+    return "\n".join(lines)
+
+
+def rewritten_summary(examined: Sequence[Examined]) -> str:
+    """The last line."""
+    made, hurt = sum(len(one.made) for one in examined), sum(len(one.lost) for one in examined)
+    return f"{made} rewritten reference answers: {made - hurt} unharmed, {hurt} hurt"
 
 
 def summary(examined: Sequence[Examined], equivalent: Collection[Mutant]) -> str:
@@ -45,6 +62,12 @@ def _row(one: Examined, equivalent: Collection[Mutant]) -> tuple[str, ...]:
     listed = sum(mutant in equivalent for mutant in one.surviving)
     numbers = (len(one.made), len(one.made) - len(one.surviving), listed, len(one.surviving) - listed, one.seconds)
     return shown_question(one.target.question), one.target.cell, *(f"{number:.0f}" for number in numbers)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    total = ("all", "", *(str(sum(int(row[column]) for row in rows)) for column in range(2, len(headings))))
+    widths = [max(len(row[column]) for row in (headings, *rows, total)) for column in range(len(headings))]
+    return [_aligned(row, widths) for row in (headings, *rows, total)]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -6,12 +6,14 @@ import ast
 import itertools
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from proctor.catalogue import library_mutations, syntax_mutations, tensor_mutations
 from proctor.catalogue.recording import Seen
 from proctor.catalogue.solution_text import SolutionText
+
+Rules = Callable[[SolutionText, Seen], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,26 @@ class Mutant:
         return "\n".join([*lines, *(f"    + {line}" for line in self.new.splitlines())])
 
 
-def mutants_of(grade_id: str, source: str, seen: Seen) -> list[Mutant]:
+def mutations(cell: SolutionText, seen: Seen) -> Iterator[tuple[str, str]]:
+    """Names of the rules for mutants, and the texts that they make, one at a time."""
+    yield from library_mutations.mutations(cell)
+    yield from syntax_mutations.mutations(cell)
+    yield from tensor_mutations.mutations(cell, seen)
+
+
+def mutants_of(grade_id: str, source: str, seen: Seen, rules: Rules = mutations) -> list[Mutant]:
     """All mutants of a solution cell that differ from the reference and from each other.
 
     Args:
         source: the reference cell's text, with its markers.
         seen: what was recorded while the reference ran.
+        rules: what makes them.
     """
     cell = SolutionText(source)
     known = {_meaning(cell.text)}
     counts: dict[tuple[str, str, str], int] = {}
     found = []
-    for operator, text in _all_mutations(cell, seen):
+    for operator, text in rules(cell, seen):
         meaning = _meaning(text)
         # What is no Python would be a mistake that the student's own notebook names.
         if meaning is None or meaning in known:
@@ -72,12 +82,6 @@ def mutants_of(grade_id: str, source: str, seen: Seen) -> list[Mutant]:
         line = cell.line_in_cell(min(first, cell.text.count("\n") + 1))
         found.append(Mutant(grade_id, operator, line, old, new, number, text))
     return found
-
-
-def _all_mutations(cell: SolutionText, seen: Seen) -> Iterator[tuple[str, str]]:
-    yield from library_mutations.mutations(cell)
-    yield from syntax_mutations.mutations(cell)
-    yield from tensor_mutations.mutations(cell, seen)
 
 
 def _meaning(text: str) -> str | None:

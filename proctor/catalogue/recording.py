@@ -30,7 +30,7 @@ class Seen:
 
     Attributes:
         kinds: "tensor"; "bool", a bool tensor; "real", one of floating-point numbers; "other", one of these that is not
-            float32; "graded", a gradient flows through it; "module"; "list".
+            float32; "graded", a gradient flows through it; "module"; "list"; "float", a Python number; "DataFrame".
         values: Python text of the values that it had in the public check, two at most.
         drawing: lines of functions that drew random numbers.
     """
@@ -144,7 +144,9 @@ def _kinds(value: Any) -> set[str]:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor):
         is_module = torch is not None and isinstance(value, torch.nn.Module)
-        return {"module"} if is_module else {"list"} if isinstance(value, list) else set()
+        if is_module:
+            return {"module"}
+        return {type(value).__name__} & {"list", "float", "DataFrame"}
     kinds = {"tensor"}
     if value.dtype is torch.bool:
         kinds.add("bool")

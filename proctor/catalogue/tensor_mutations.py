@@ -227,12 +227,12 @@ def _seeded(cell: SolutionText, seen: Seen) -> Iterator[str]:
 
 def _input_changed(cell: SolutionText, seen: Seen) -> Iterator[str]:
     """Just before the result is returned, so that the result is the same."""
+    ways = {"tensor": "{}.data.add_(1)", "list": "{}.append(0)", "DataFrame": "{}.insert(0, 'put in', 0)"}
     for function in cell.functions():
         returns = _returns(cell, function)
-        for name in _parameters(cell, seen, function, "tensor") if returns else ():
-            yield _before(cell, function, f"{name}.data.add_(1)", returns)
-        for name in _parameters(cell, seen, function, "list") if returns else ():
-            yield _before(cell, function, f"{name}.append(0)", returns)
+        for kind, way in ways.items():
+            for name in _parameters(cell, seen, function, kind) if returns else ():
+                yield _before(cell, function, way.format(name), returns)
 
 
 def _cached(cell: SolutionText, seen: Seen) -> Iterator[str]:

@@ -31,6 +31,7 @@ def check_notebook(
     variants: Sequence[tuple[Entry, str]],
     *,
     setup: Setup = Setup(),  # noqa: B008 (it can't change)
+    key: bytes | None = None,
     at_once: int,
     timeout: float,
     progress: Callable[[str], None],
@@ -41,6 +42,7 @@ def check_notebook(
         path: the instructor's notebook; copies of the other files beside it are there when it runs.
         variants: entries and the changed text of the cell that each of them changes.
         setup: what has to lie beside the notebook.
+        key: from which the hidden inputs are drawn, as in `inprocess.run`.
         at_once: number of processes at a time.
         timeout: seconds for each of them.
         progress: is given a line for each run that has finished.
@@ -56,9 +58,9 @@ def check_notebook(
     points, stubs = _points(notebook), _stubs(notebook)
     preload(notebook)
     with tempfile.TemporaryDirectory(prefix="catalogue-") as scratch:
-        run = functools.partial(_run_in_copy, scratch, path, prepared(scratch, path, setup, timeout))
+        run = functools.partial(_run_in_copy, scratch, key, path, prepared(scratch, path, setup, timeout))
         # Who has done nothing has handed in nothing either.
-        untouched = functools.partial(_run_in_copy, scratch, path, prepared(scratch, path, Setup(), timeout))
+        untouched = functools.partial(_run_in_copy, scratch, key, path, prepared(scratch, path, Setup(), timeout))
         first = dict(
             run_forked(
                 {
@@ -163,6 +165,7 @@ def _run_before(path: Path, folder: Path) -> list[str]:
 
 def _run_in_copy(
     scratch: str,
+    key: bytes | None,
     path: Path,
     beside: Path,
     sources: Mapping[str, str],
@@ -171,7 +174,7 @@ def _run_in_copy(
     folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
     shutil.copytree(beside, folder)
     os.chdir(folder)
-    results = inprocess.run(path, sources=sources, cells=cells)
+    results = inprocess.run(path, sources=sources, cells=cells, key=key)
     return [dataclasses.asdict(dataclasses.replace(result, stdout="")) for result in results]
 
 

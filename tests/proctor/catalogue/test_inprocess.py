@@ -271,3 +271,16 @@ def test_a_file_is_run_without_jupyter(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("{'q1_check': (1.0, 1.0)}\n", "")
+
+
+def test_checks_draw_their_inputs_from_the_key_and_afterwards_as_before():
+    draw = cell("from dl1 import generator; import torch; print(torch.rand(3, generator=generator('x')).tolist())")
+
+    def drawn(**options):
+        (result,) = run(draw, **options)
+        return result.stdout
+
+    own = drawn()
+    assert len({own, drawn(key=b"one"), drawn(key=b"two")}) == 3
+    assert drawn(key=b"one") == drawn(key=b"one")
+    assert drawn() == own

@@ -81,6 +81,12 @@ def of(operator, *arguments, **named):
             {"x": FLOWS},
             ["result_of_all = (g(x)); x.data.add_(1); return result_of_all"],
         ),
+        (
+            "input-changed",
+            ["return g(x)"],
+            {"x": ("DataFrame",)},
+            ["result_of_all = (g(x)); x.insert(0, 'put in', 0); return result_of_all"],
+        ),
         ("cached", ["return g(x)"], {"x": FLOWS}, ["@cached", "def f(self, x, model):", "return g(x)"]),
         ("seeded", ["return torch.multinomial(x, 1)"], {}, ["torch.manual_seed(0)", "return torch.multinomial(x, 1)"]),
     ],

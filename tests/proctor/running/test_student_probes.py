@@ -23,14 +23,14 @@ import math as zanzibar_import_public
 from dl1 import check_equal as zanzibar_check_name, check_equal, probe
 
 
-class ZanzibarDouble:
+class Double:
     """zanzibar docstring of a double"""
     def forward(self, x):
         zanzibar_local_of_double = x
         return zanzibar_local_of_double
 
 
-@probe(given={"Norm": ZanzibarDouble})
+@probe(given={"Norm": Double})
 def zanzibar_public_probe(zanzibar_parameter, zanzibar_default: zanzibar_annotation = 3, *, zanzibar_keyword) -> str:
     """zanzibar docstring"""
     # zanzibar comment
