@@ -82,6 +82,21 @@ def test_cheats_and_mutants_are_two_runs(course, capsys):
     assert "not allowed with argument" in capsys.readouterr().err
 
 
+def test_a_layer_cheats_in_what_it_computes_and_its_constructor_is_left_alone(course, capsys, monkeypatch):
+    layer = (
+        "import torch\nclass Scaled(torch.nn.Module):\n    def __init__(self, by):\n        ### BEGIN SOLUTION\n"
+        "        super().__init__()\n        self.by = by\n        ### END SOLUTION\n"
+        "    def forward(self, x):\n        ### BEGIN SOLUTION\n        return self.by * x\n        ### END SOLUTION\n"
+        "def scaled(numbers, by):\n    return Scaled(by)(torch.tensor(numbers)).tolist()"
+    )
+    monkeypatch.setitem(globals(), "SCALED", layer)
+    assert course(STRONG) == 0
+    made, lost, honest, not_lost = row(capsys.readouterr().out)
+    assert made == len(cheating.KINDS)
+    assert lost > honest
+    assert not_lost == 0
+
+
 @pytest.fixture
 def known():
     torch = pytest.importorskip("torch")
