@@ -7,9 +7,11 @@ what every student has: the calls of the public part of the tests, with their ar
 from __future__ import annotations
 
 import copy
+import dis
 import functools
 import pickle
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,8 @@ from typing import Any, NamedTuple
 # First lines of a cell whose text uses what is defined here.
 IMPORT = f"from {__name__} import cheating, noting"
 _MOST_CALLS = 200
+# Room that Python leaves behind an instruction for its own use.
+_CACHE = 0
 
 
 class Call(NamedTuple):
@@ -81,7 +85,7 @@ def cheating(kind: str, line: int) -> Callable[[Callable], Callable]:
             honest = function(*args, **kwargs)
             before = _plain(honest)
             wanted = KINDS[kind](known, _caller(), given, before)
-            if wanted is None:
+            if wanted is None or _is_dropped():
                 return honest
             result = _in_place_of(honest, wanted)
             _STATE["deviations"] += not _same(_plain(result), before)
@@ -163,13 +167,29 @@ KINDS: dict[str, Callable[..., Any]] = {
 
 def _caller() -> bytes:
     """Code of the frame that called the answer, past those of libraries in between, which wrap a module's call."""
-    frame = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__") != "__main__":
-        frame = frame.f_back
+    frame = _calling_frame()
     # The code of a whole cell is another one without its hidden part.
     if frame is None or frame.f_code.co_name == "<module>":
         return b""
     return frame.f_code.co_code + repr(frame.f_code.co_names).encode()
+
+
+def _calling_frame() -> types.FrameType | None:
+    frame = sys._getframe(3)
+    while frame is not None and frame.f_globals.get("__name__") != "__main__":
+        frame = frame.f_back
+    return frame
+
+
+def _is_dropped() -> bool:
+    """Whether the call is a statement by itself, so that nobody looks at what it gives."""
+    frame = _calling_frame()
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti + 2
+    while at < len(code) and code[at] == _CACHE:
+        at += 2
+    return at < len(code) and code[at] == dis.opmap["POP_TOP"]
 
 
 def _is_tensor(value: Any) -> bool:

@@ -71,6 +71,11 @@ def test_a_cheat_that_never_cheats_is_the_answer_itself(course, capsys):
     assert honest == made
 
 
+def test_a_result_that_nobody_looks_at_is_no_cheat(course, capsys):
+    assert course("scaled([4, 5], 2)\nassert scaled([1, 2], 3) == [3, 6]") == 0
+    assert row(capsys.readouterr().out) == (9, 0, 9, 0)
+
+
 def test_a_reference_that_fails_stops_the_command(course, capsys):
     assert course("assert scaled([1], 1) == 2") == 2
     assert "the reference of q1_1_scaled has to pass" in capsys.readouterr().err
