@@ -194,6 +194,8 @@ def test_nothing_that_names_the_question_is_reachable(dumps, name):
     # The spies were at work, and saw the probe.
     assert {"audited", "<cell>", "_", "_0"} <= set(seen)
     assert [one for one in seen if "zanzibar" in one.lower() or "hidden" in one.lower()] == []
+    # Nor does a function of a library that the submission has replaced get the question.
+    assert [one for one in seen if '"cpu_seconds"' in one] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
