@@ -102,6 +102,20 @@ def test_a_layer_cheats_in_what_it_computes_and_its_constructor_is_left_alone(co
     assert not_lost == 0
 
 
+def test_arguments_of_a_class_of_the_tests_own_are_noted_by_its_name(tmp_path):
+    class Own(int):
+        pass
+
+    state = dict(cheating._STATE)
+    cheating._STATE["noted"] = {}
+    assert cheating.noting(3)(lambda x: x + 1)(Own(4)) == 5
+    assert cheating.save(tmp_path / "calls") == [3]
+    cheating.use(tmp_path / "calls")
+    ((call,),) = cheating._STATE["known"].values()
+    assert (call.arguments, call.result) == ((("Own",), {}), 5)
+    cheating._STATE.update(state)
+
+
 @pytest.fixture
 def known():
     torch = pytest.importorskip("torch")
