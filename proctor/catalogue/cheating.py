@@ -200,10 +200,10 @@ def _plain(value: Any) -> Any:
     """A copy without history and without objects; of a module its weights and whether it trains."""
     torch = sys.modules.get("torch")
     if _is_tensor(value):
-        value = value.detach().as_subclass(torch.Tensor)
-        return value.clone() if value.layout is torch.strided else ("tensor", str(value.layout))
+        plain = type(value) in (torch.Tensor, torch.nn.Parameter) and value.layout is torch.strided
+        return value.detach().clone() if plain else ("tensor", type(value).__name__, str(value.layout))
     if torch is not None and isinstance(value, torch.nn.Module):
-        weights = {name: one.detach().clone() for name, one in value.state_dict().items() if _is_tensor(one)}
+        weights = {name: _plain(one) for name, one in value.state_dict().items()}
         return {"class": type(value).__name__, "training": value.training, "weights": weights}
     if isinstance(value, (list, tuple)):
         items = [_plain(one) for one in value]
