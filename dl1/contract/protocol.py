@@ -6,9 +6,11 @@ This module is the only one that both ends import; ``dl1.contract.probe`` is the
 notebook (both roles in one process), the grading engine implements the other.
 
 **What travels to the student's process.** The probe's source (a plain function, cut from the syntax tree of its
-cell), the sources of its doubles, the top-level import statements of its cell, and the encoded arguments. A body may
-use its parameters, its own names, those imports, and the names that the notebook promises (its interface). It never
-contains a verdict: it computes, and returns data.
+cell), the sources of its doubles, the top-level import statements of its cell that they use, and the encoded arguments.
+A body may use its parameters, its own names, those imports, and the names that the notebook promises (its interface).
+It never contains a verdict: it computes, and returns data. A grading engine sends it under neutral names, without
+docstrings, comments and annotations, so that code under test can't tell what it is asked for; so a body never looks for
+a name by its text (``locals()``, ``eval``). Of this package only ``without_ready_made`` travels along.
 
 **What may cross, both ways.** ``None``, ``bool``, ``int`` (64 bits), ``float``, ``str`` (of whole characters, no lone
 surrogates), ``list``, ``tuple``, ``dict`` with ``str`` keys, and dense tensors of the dtypes in :data:`DTYPES`, as

@@ -2,8 +2,8 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --rewritten it runs right answers that are made by rule: none may lose anything. With --cheats it runs
-answers that are right where the public part would notice, and wrong elsewhere.
+lost too. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere. With
+--rewritten it runs right answers that are made by rule: none may lose anything.
 """
 
 from __future__ import annotations
@@ -86,30 +86,6 @@ def _checked(options: argparse.Namespace) -> int:
     return 1 if holes or any(verdict.surprise for verdict in verdicts) else 0
 
 
-def _cheats_checked(options: argparse.Namespace) -> int:
-    tried: list[cheat_runs.Tried] = []
-    for path, all_targets in _targets(options).items():
-        file = Path(options.catalogue) / f"{path.stem}.toml"
-        setup = read_setup(file) if file.is_file() else Setup()
-        if all_targets:
-            tried += cheat_runs.try_cheats(
-                path, all_targets, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress
-            )
-    print(cheat_runs.as_text(tried))
-    return int(any(one.not_lost for one in tried))
-
-
-def _targets(options: argparse.Namespace) -> dict[Path, list[Target]]:
-    """By notebook, those of the questions that were asked for, or all."""
-    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
-    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
-    known = {target.question for own in found.values() for target in own}
-    if asked - known:
-        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
-        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
-    return {path: [one for one in own if not asked or one.question in asked] for path, own in found.items()}
-
-
 def _mutants_checked(options: argparse.Namespace) -> int:
     examined: list[Examined] = []
     equivalent: set[Mutant] = set()
@@ -138,25 +114,53 @@ def _rewritten_checked(options: argparse.Namespace) -> int:
     return int(any(one.lost for one in examined))
 
 
+def _cheats_checked(options: argparse.Namespace) -> int:
+    tried: list[cheat_runs.Tried] = []
+    for path, _, wanted, setup in _wanted(options):
+        tried += cheat_runs.try_cheats(
+            path,
+            wanted,
+            key=options.key,
+            setup=setup,
+            at_once=options.jobs,
+            timeout=options.timeout,
+            progress=_progress,
+        )
+    print(cheat_runs.as_text(tried))
+    return int(any(one.not_lost for one in tried))
+
+
 def _examined(options: argparse.Namespace, rules: Rules) -> Iterator[tuple[Path, set[str], list[Examined]]]:
     """For each notebook the cells that were not asked for, and what became of the answers that the rules make."""
-    every = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
-    for path, wanted in _targets(options).items():
-        if not wanted:
-            continue
-        file = Path(options.catalogue) / f"{path.stem}.toml"
+    for path, left_out, wanted, setup in _wanted(options):
         own = examine(
             path,
             wanted,
             rules=rules,
             key=options.key,
-            setup=read_setup(file) if file.is_file() else Setup(),
+            setup=setup,
             at_once=options.jobs,
             timeout=options.timeout,
             progress=_progress,
         )
-        # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
-        yield path, {target.cell for target in every[path]} - {target.cell for target in wanted}, own
+        yield path, left_out, own
+
+
+def _wanted(options: argparse.Namespace) -> Iterator[tuple[Path, set[str], list[Target], Setup]]:
+    """For each notebook the cells that were not asked for, those that were, and what has to lie beside it."""
+    asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
+    found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
+    known = {target.question for own in found.values() for target in own}
+    if asked - known:
+        names = ", ".join(map(mutant_table.shown_question, sorted(known)))
+        raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
+    for path, all_targets in found.items():
+        wanted = [target for target in all_targets if not asked or target.question in asked]
+        if wanted:
+            file = Path(options.catalogue) / f"{path.stem}.toml"
+            # Entries of the questions that are left out are not looked at, those of cells that nobody knows are.
+            left_out = {target.cell for target in all_targets} - {target.cell for target in wanted}
+            yield path, left_out, wanted, read_setup(file) if file.is_file() else Setup()
 
 
 def _notebooks(options: argparse.Namespace) -> list[Path]:
@@ -170,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --rewritten | --cheats [--question N.N …]]",
+        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --cheats | --rewritten [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -206,21 +210,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run wrong answers that are made from the references by rule, in place of the catalogued ones",
     )
     made.add_argument("--rewritten", action="store_true", help="run right answers that are made by rule")
-    made.add_argument("--cheats", action="store_true", help="run answers that cheat, made from the references by rule")
+    made.add_argument(
+        "--cheats", action="store_true", help="run answers that are right only where the public part would notice"
+    )
     parser.add_argument(
         "--question",
         nargs="+",
         action="extend",
         default=[],
         metavar="N.N",
-        help="with --mutants, --rewritten or --cheats: of these questions only",
+        help="with --mutants, --cheats or --rewritten: of these questions only",
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
-    by_rule = options.mutants or options.rewritten or options.cheats
+    by_rule = options.mutants or options.cheats or options.rewritten
     if options.question and not by_rule or by_rule and (options.only or options.markdown):
-        parser.error("--question goes with --mutants, --rewritten or --cheats, --only and --markdown go without")
+        parser.error("--question goes with --mutants, --cheats or --rewritten, --only and --markdown go without")
     try:
         if options.rewritten:
             return _rewritten_checked(options)

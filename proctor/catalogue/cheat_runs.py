@@ -71,6 +71,7 @@ def try_cheats(
     path: Path,
     wanted: Sequence[Target],
     *,
+    key: bytes | None = None,
     setup: Setup,
     at_once: int,
     timeout: float,
@@ -87,7 +88,7 @@ def try_cheats(
     found = []
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="cheats-") as scratch:
-        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch)
+        run = functools.partial(_run_in_copy, notebook, prepared(scratch, path, setup, timeout), scratch, key)
         for target in wanted:
             source = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
             solution = SolutionText(source)
@@ -118,14 +119,18 @@ def _public_calls(
         "public": functools.partial(run, target, noting | public, answer=functools.partial(cheating.save, table)),
     }
     outcomes = dict(run_forked(jobs, at_once=at_once, timeout=timeout))
-    failure = outcomes["reference"].failure or outcomes["public"].failure
-    if failure is None:
-        failure = next(
-            (f"{cell}: {message}" for cell, (message, _) in outcomes["reference"].value.items() if message), None
-        )
-    if failure is not None:
-        raise ProctorError(f"{name}: the reference of {target.cell} has to pass the tests of its question: {failure}")
-    return outcomes["public"].value, outcomes["reference"].seconds
+    for outcome in outcomes.values():
+        # Neither the answer nor what notes its calls may change a result.
+        failed = outcome.failure or _first_failure(outcome.value["cells"])
+        if failed:
+            raise ProctorError(
+                f"{name}: the reference of {target.cell} has to pass the tests of its question: {failed}"
+            )
+    return outcomes["public"].value["answer"], outcomes["reference"].seconds
+
+
+def _first_failure(cells: Mapping[str, Any]) -> str | None:
+    return next((f"{cell}: {message}" for cell, (message, _) in cells.items() if message), None)
 
 
 def _tried(
@@ -148,7 +153,7 @@ def _tried(
     cheats = {}
     for job, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
         line, kind = job.split(" ")
-        cells = outcome.value or {}
+        cells = outcome.value["cells"] if outcome.value else {}
         kept = tuple(cell for cell, (message, deviations) in cells.items() if deviations and message is None)
         deviated = outcome.failure is not None or any(deviations for _, deviations in cells.values())
         cheats[job] = Cheat(target.cell, kind, names[int(line)], kept, deviated, outcome.failure)
@@ -159,7 +164,9 @@ def _decorated(solution: SolutionText, decorator: str, only: int | None) -> str:
     """The solution's text with the decorator above each of its functions, or above the one of this line."""
     lines = solution.text.split("\n")
     for function in sorted(solution.functions(), key=lambda one: -one.lineno):
-        if only in (None, function.lineno) and solution.function_of(function) is None:
+        # A constructor has no result, and its object no weights yet.
+        is_outermost = function.name != "__init__" and solution.function_of(function) is None
+        if only in (None, function.lineno) and is_outermost:
             indent = " " * function.col_offset
             lines.insert(function.lineno - 1, f"{indent}@{decorator.format(line=function.lineno)}")
     return "\n".join([cheating.IMPORT, *lines])
@@ -169,15 +176,16 @@ def _run_in_copy(
     notebook: Mapping[str, Any],
     beside: Path,
     scratch: str,
+    key: bytes | None,
     target: Target,
     sources: Mapping[str, str],
     answer: Callable[[], Any] | None = None,
     table: Path | None = None,
     limit: int | None = None,
 ) -> Any:
-    """By test cell of the question: message of a failure or None, and how often the cheat was not honest in it.
+    """Under "cells", by test cell: message of a failure or None, and how often the cheat was not honest in it.
 
-    With `answer` what it returns. This process is killed when it has computed for `limit` seconds.
+    Under "answer" what `answer` returns. This process is killed when it has computed for `limit` seconds.
     """
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
@@ -197,10 +205,10 @@ def _run_in_copy(
         before = cheating.deviations()
         return False
 
-    inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note)
+    inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note, key=key)
     os.chdir("/")
     shutil.rmtree(folder.parent, ignore_errors=True)
-    return found if answer is None else answer()
+    return {"cells": found, "answer": answer and answer()}
 
 
 def as_text(tried: Sequence[Tried]) -> str:

@@ -6,10 +6,11 @@ what every student has: the calls of the public part of the tests, with their ar
 
 from __future__ import annotations
 
-import copy
+import dis
 import functools
 import pickle
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 # First lines of a cell whose text uses what is defined here.
 IMPORT = f"from {__name__} import cheating, noting"
 _MOST_CALLS = 200
+# Room that Python leaves behind an instruction for its own use.
+_CACHE = 0
 
 
 class Call(NamedTuple):
@@ -81,7 +84,7 @@ def cheating(kind: str, line: int) -> Callable[[Callable], Callable]:
             honest = function(*args, **kwargs)
             before = _plain(honest)
             wanted = KINDS[kind](known, _caller(), given, before)
-            if wanted is None:
+            if wanted is None or _is_dropped():
                 return honest
             result = _in_place_of(honest, wanted)
             _STATE["deviations"] += not _same(_plain(result), before)
@@ -163,13 +166,29 @@ KINDS: dict[str, Callable[..., Any]] = {
 
 def _caller() -> bytes:
     """Code of the frame that called the answer, past those of libraries in between, which wrap a module's call."""
-    frame = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__") != "__main__":
-        frame = frame.f_back
+    frame = _calling_frame()
     # The code of a whole cell is another one without its hidden part.
     if frame is None or frame.f_code.co_name == "<module>":
         return b""
     return frame.f_code.co_code + repr(frame.f_code.co_names).encode()
+
+
+def _calling_frame() -> types.FrameType | None:
+    frame = sys._getframe(3)
+    while frame is not None and frame.f_globals.get("__name__") != "__main__":
+        frame = frame.f_back
+    return frame
+
+
+def _is_dropped() -> bool:
+    """Whether the call is a statement by itself, so that nobody looks at what it gives."""
+    frame = _calling_frame()
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti + 2
+    while at < len(code) and code[at] == _CACHE:
+        at += 2
+    return at < len(code) and code[at] == dis.opmap["POP_TOP"]
 
 
 def _is_tensor(value: Any) -> bool:
@@ -181,16 +200,18 @@ def _plain(value: Any) -> Any:
     """A copy without history and without objects; of a module its weights and whether it trains."""
     torch = sys.modules.get("torch")
     if _is_tensor(value):
-        return value.detach().clone() if value.layout is torch.strided else ("tensor", str(value.layout))
+        plain = type(value) in (torch.Tensor, torch.nn.Parameter) and value.layout is torch.strided
+        return value.detach().clone() if plain else ("tensor", type(value).__name__, str(value.layout))
     if torch is not None and isinstance(value, torch.nn.Module):
-        weights = {name: one.detach().clone() for name, one in value.state_dict().items() if _is_tensor(one)}
+        weights = {name: _plain(one) for name, one in value.state_dict().items()}
         return {"class": type(value).__name__, "training": value.training, "weights": weights}
     if isinstance(value, (list, tuple)):
         items = [_plain(one) for one in value]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
-    return copy.copy(value) if value is None or isinstance(value, (bool, int, float, str)) else type(value).__name__
+    # Not of a subclass: a test's own class can't be written to a file.
+    return value if value is None or type(value) in (bool, int, float, str) else type(value).__name__
 
 
 def _form(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 Code under test can look at the frame that calls it, and at all that a question brings into its process. So a probe
 travels as a function `_` whose parameters and own names are numbered, without docstring, comments and annotations, and
-a double travels under the name that it stands in for. Only what others look up by name stays: attributes, dict keys,
-and the parameters of methods and doubles.
+a function that is a double under the name that it stands in for. Only what others look up by name stays: attributes,
+dict keys, names of doubles that are classes, and the parameters of methods and doubles.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def neutral_probe(probe: ast.FunctionDef) -> str:
 
 
 def neutral_double(double: ast.stmt, stands_for: str) -> str:
-    """Text of a class or function under the name of what it replaces: "Norm", or "forward" for "Layer.forward".
+    """Text of a function under the name of what it replaces, "forward" for "Layer.forward", or of a class.
+
+    A class keeps its name: that is how a test tells it from what the answer itself defines.
 
     Raises:
         ProctorError: it can't be written with other names, because it uses `locals` or the like.
@@ -62,7 +64,8 @@ def neutral_double(double: ast.stmt, stands_for: str) -> str:
     renamer = Renamer(NAME)
     # Whoever calls a double may name its parameters, as they may those of the answer.
     own = renamer.function(own, keep_parameters=True) if isinstance(own, FUNCTIONS) else renamer.visit(own)
-    own.name = stands_for.rpartition(".")[2]
+    if isinstance(own, FUNCTIONS):
+        own.name = stands_for.rpartition(".")[2]
     return _text(own, before, double.name)
 
 

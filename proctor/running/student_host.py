@@ -30,6 +30,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 _PREFIX = struct.Struct(">4sII")
 _MAX_FILES = 500
+# As it is before any code of the submission runs, which may put its own in its place.
+_loads = json.loads
 _RESULTS = ("*.py", "*.json", "runs/**/*")
 
 
@@ -46,7 +48,7 @@ class Wire:
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
         _, header, body = _PREFIX.unpack(self._exactly(_PREFIX.size))
-        return json.loads(self._exactly(header)), self._exactly(body)
+        return _loads(self._exactly(header)), self._exactly(body)
 
     def close(self) -> None:
         self.socket.close()

@@ -143,7 +143,7 @@ def test_a_question_is_made_from_the_instructors_text():
             {
                 "source": SENT,
                 "imports": ["import math"],
-                "doubles": {"Norm": "class Norm:\n    ...\n"},
+                "doubles": {"Norm": "class Double:\n    ...\n"},
                 "seed": 7,
             },
             b"arguments",

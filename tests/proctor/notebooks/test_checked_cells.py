@@ -98,7 +98,7 @@ def test_doubles_travel_with_their_decorators():
     doubles = probes(CELL)["block"].doubles
     assert set(doubles) == {"Norm", "Layer.forward"}
     assert doubles["Layer.forward"] == "def forward(self, x):\n    return x + 1\n"
-    assert doubles["Norm"].startswith("@functools.cache\nclass Norm(nn.Module):\n\n    def forward(self, x)")
+    assert doubles["Norm"].startswith("@functools.cache\nclass Doubled(nn.Module):\n\n    def forward(self, x)")
 
 
 def test_statements_are_public_or_hidden_by_the_markers():
@@ -136,7 +136,7 @@ def test_double_is_the_last_one_above_the_probe():
             *('@probe(given={"X": D})\ndef f():\n    return X.a', "class D:\n    a = 3"),
         ]
     )
-    assert probes(source)["f"].doubles["X"] == "class X:\n    a = 2\n"
+    assert probes(source)["f"].doubles["X"] == "class D:\n    a = 2\n"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_future_imports_go_with_doubles():
     probe = probes(source)["f"]
     assert probe.imports == ()
     assert "Later" not in probe.source
-    assert probe.doubles["X"] == "from __future__ import annotations\nclass X:\n    a: Later\n"
+    assert probe.doubles["X"] == "from __future__ import annotations\nclass D:\n    a: Later\n"
 
 
 @pytest.mark.parametrize(

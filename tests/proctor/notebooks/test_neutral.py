@@ -120,7 +120,7 @@ def test_what_the_body_raises_is_its_result():
     assert error.__traceback__.tb_frame.f_code is function.__code__
 
 
-def test_a_double_has_the_name_that_it_stands_for_and_the_parameters_of_its_own():
+def test_a_double_keeps_what_others_may_name_and_nothing_else():
     source = 'def swapped(self, xq, *, xk):\n    """Stands in."""\n    secret = xq\n    return xk, secret\n'
     text = neutral_double(ast.parse(source).body[0], "Attention.rotated")
     assert text == "def rotated(self, xq, *, xk):\n    _0 = xq\n    return (xk, _0)\n"
@@ -129,7 +129,7 @@ def test_a_double_has_the_name_that_it_stands_for_and_the_parameters_of_its_own(
         "    def forward(self, x, scale=1):\n        'Secret.'\n        secret = x\n        return secret\n"
     )
     text = neutral_double(ast.parse(source).body[0], "Norm")
-    assert text.startswith("@dataclass\nclass Norm(Base):\n    size: int = 3\n\n    def forward(self, x, scale=1):\n")
+    assert text.startswith("@dataclass\nclass Double(Base):\n    size: int = 3\n\n    def forward(self, x, scale=1):\n")
     assert "ecret" not in text
 
 

@@ -23,14 +23,14 @@ import math as zanzibar_import_public
 from dl1 import check_equal as zanzibar_check_name, check_equal, probe
 
 
-class ZanzibarDouble:
+class Double:
     """zanzibar docstring of a double"""
     def forward(self, x):
         zanzibar_local_of_double = x
         return zanzibar_local_of_double
 
 
-@probe(given={"Norm": ZanzibarDouble})
+@probe(given={"Norm": Double})
 def zanzibar_public_probe(zanzibar_parameter, zanzibar_default: zanzibar_annotation = 3, *, zanzibar_keyword) -> str:
     """zanzibar docstring"""
     # zanzibar comment
@@ -194,6 +194,8 @@ def test_nothing_that_names_the_question_is_reachable(dumps, name):
     # The spies were at work, and saw the probe.
     assert {"audited", "<cell>", "_", "_0"} <= set(seen)
     assert [one for one in seen if "zanzibar" in one.lower() or "hidden" in one.lower()] == []
+    # Nor does a function of a library that the submission has replaced get the question.
+    assert [one for one in seen if '"cpu_seconds"' in one] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -71,6 +71,11 @@ def test_a_cheat_that_never_cheats_is_the_answer_itself(course, capsys):
     assert honest == made
 
 
+def test_a_result_that_nobody_looks_at_is_no_cheat(course, capsys):
+    assert course("scaled([4, 5], 2)\nassert scaled([1, 2], 3) == [3, 6]") == 0
+    assert row(capsys.readouterr().out) == (9, 0, 9, 0)
+
+
 def test_a_reference_that_fails_stops_the_command(course, capsys):
     assert course("assert scaled([1], 1) == 2") == 2
     assert "the reference of q1_1_scaled has to pass" in capsys.readouterr().err
@@ -79,7 +84,36 @@ def test_a_reference_that_fails_stops_the_command(course, capsys):
 def test_cheats_and_mutants_are_two_runs(course, capsys):
     with pytest.raises(SystemExit):
         course(STRONG, "--mutants")
-    assert "are two runs" in capsys.readouterr().err
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_a_layer_cheats_in_what_it_computes_and_its_constructor_is_left_alone(course, capsys, monkeypatch):
+    layer = (
+        "import torch\nclass Scaled(torch.nn.Module):\n    def __init__(self, by):\n        ### BEGIN SOLUTION\n"
+        "        super().__init__()\n        self.by = by\n        ### END SOLUTION\n"
+        "    def forward(self, x):\n        ### BEGIN SOLUTION\n        return self.by * x\n        ### END SOLUTION\n"
+        "def scaled(numbers, by):\n    return Scaled(by)(torch.tensor(numbers)).tolist()"
+    )
+    monkeypatch.setitem(globals(), "SCALED", layer)
+    assert course(STRONG) == 0
+    made, lost, honest, not_lost = row(capsys.readouterr().out)
+    assert made == len(cheating.KINDS)
+    assert lost > honest
+    assert not_lost == 0
+
+
+def test_arguments_of_a_class_of_the_tests_own_are_noted_by_its_name(tmp_path):
+    class Own(int):
+        pass
+
+    state = dict(cheating._STATE)
+    cheating._STATE["noted"] = {}
+    assert cheating.noting(3)(lambda x: x + 1)(Own(4)) == 5
+    assert cheating.save(tmp_path / "calls") == [3]
+    cheating.use(tmp_path / "calls")
+    ((call,),) = cheating._STATE["known"].values()
+    assert (call.arguments, call.result) == ((("Own",), {}), 5)
+    cheating._STATE.update(state)
 
 
 @pytest.fixture
