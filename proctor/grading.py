@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from proctor import __version__
 from proctor.checking.checker_process import Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, run_checks
+from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.sanitise import safe_markdown, safe_outputs
@@ -90,6 +91,7 @@ def grade(
 
         session = StudentSession(cells, sandbox, limits, seed)
         graded = _run_and_check(session, cells, submission.results, key, checker)
+    graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
     write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind)
     return Record(
         assignment=submission.assignment,

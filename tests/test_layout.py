@@ -358,7 +358,7 @@ def test_staff_package_shares_only_the_probe_contract():
     for file, imports in package_imports("proctor").items():
         of_course = {f"{module}.{name}".rstrip(".") for module, name in imports if top(module) == "dl1"}
         allowed = {"dl1.contract.protocol"}
-        if file.name == "student_host.py":
+        if file.name == "student_probes.py":
             # The program in the student's sandbox is the other end of the contract, beside the student's own code.
             allowed |= {"dl1.contract.probe.doubles_in_place", "dl1.contract.unfinished.explained"}
         assert of_course <= allowed, file

@@ -117,7 +117,8 @@ class _Flow(Values):
                 name = getattr(part, "name", None)
                 if isinstance(name, str):
                     env[name] = subject
-        self.branches(subject, [case.body for case in node.cases], env)
+        # No case may fit.
+        self.branches(subject, [*(case.body for case in node.cases), []], env)
 
     def _try(self, node: ast.Try, env: dict[str, Value]) -> None:
         asked = CLEAN
@@ -188,7 +189,6 @@ class _Flow(Values):
             self.block(body, env)
             ends.append(dict(env))
         env.clear()
-        env.update(start)
         self.under = outer
         for end in ends:
             for name, value in end.items():

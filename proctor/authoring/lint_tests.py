@@ -12,6 +12,7 @@ import copy
 from collections import Counter
 from collections.abc import Collection, Iterator
 
+from proctor.authoring.lint_expectations import expectation_findings
 from proctor.authoring.lint_tolerances import tolerance_findings
 from proctor.notebooks.cells import scan_regions
 from proctor.notebooks.checked_cells import READY_MADE
@@ -37,6 +38,7 @@ def cell_findings(source: str, interface: Collection[str]) -> list[Finding]:
     hidden = [range(region.begin, region.end + 1) for region in scan_regions(source, "HIDDEN TESTS")[0]]
     cell = _TestCell(code.tree, frozenset(interface))
     findings = [*cell.findings(), *_missing_verdicts(cell, hidden), *tolerance_findings(code.tree)]
+    findings += expectation_findings(code.tree)
 
     # Students get the cell without its hidden part, so what is left has to stand by itself.
     lines = ["" if any(number in part for part in hidden) else line for number, line in _numbered(source)]

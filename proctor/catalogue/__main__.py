@@ -1,8 +1,8 @@
 """The command `python -m proctor.catalogue [SOURCE_FOLDER CATALOGUE_FOLDER]`: runs every catalogued answer.
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
-to be broken by a wrong one. With --mutants it runs wrong answers that
-are made by rule, and no one's: each has to be lost too.
+to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
+lost too. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from proctor.catalogue import kill_table, mutant_table
+from proctor.catalogue import cheat_runs, kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
 from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
 from proctor.catalogue.kill_table import Verdict
-from proctor.catalogue.mutant_runs import Examined, examine, targets
+from proctor.catalogue.mutant_runs import Examined, Target, examine, targets
 from proctor.catalogue.mutants import Mutant
 from proctor.catalogue.rules import read_untested, rule_table
 from proctor.catalogue.setup import Setup, read_setup
@@ -83,18 +83,37 @@ def _checked(options: argparse.Namespace) -> int:
     return 1 if holes or any(verdict.surprise for verdict in verdicts) else 0
 
 
-def _mutants_checked(options: argparse.Namespace) -> int:
+def _cheats_checked(options: argparse.Namespace) -> int:
+    tried: list[cheat_runs.Tried] = []
+    for path, all_targets in _targets(options).items():
+        file = Path(options.catalogue) / f"{path.stem}.toml"
+        setup = read_setup(file) if file.is_file() else Setup()
+        if all_targets:
+            tried += cheat_runs.try_cheats(
+                path, all_targets, setup=setup, at_once=options.jobs, timeout=options.timeout, progress=_progress
+            )
+    print(cheat_runs.as_text(tried))
+    return int(any(one.not_lost for one in tried))
+
+
+def _targets(options: argparse.Namespace) -> dict[Path, list[Target]]:
+    """By notebook, those of the questions that were asked for, or all."""
     asked = {f"q{name.removeprefix('q').replace('.', '_')}" for name in options.question}
     found = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
     known = {target.question for own in found.values() for target in own}
     if asked - known:
         names = ", ".join(map(mutant_table.shown_question, sorted(known)))
         raise ProctorError(f"--question: {', '.join(options.question)} has no autograded answer; there are: {names}")
+    return {path: [one for one in own if not asked or one.question in asked] for path, own in found.items()}
+
+
+def _mutants_checked(options: argparse.Namespace) -> int:
+    every = {path: targets(notebook_cells.read(path)) for path in _notebooks(options)}
     examined: list[Examined] = []
     equivalent: set[Mutant] = set()
     problems: list[str] = []
-    for path, all_targets in found.items():
-        wanted = [target for target in all_targets if not asked or target.question in asked]
+    for path, wanted in _targets(options).items():
+        all_targets = every[path]
         if not wanted:
             continue
         file = Path(options.catalogue) / f"{path.stem}.toml"
@@ -129,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--markdown FILE] [--mutants [--question N.N …]]",
+        "[--timeout SECONDS] [--markdown FILE] [--mutants|--cheats [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -158,19 +177,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run answers that are made from the references by rule, in place of the catalogued ones",
     )
     parser.add_argument(
+        "--cheats",
+        action="store_true",
+        help="run answers that cheat, made from the references by rule, in place of the catalogued ones",
+    )
+    parser.add_argument(
         "--question",
         nargs="+",
         action="extend",
         default=[],
         metavar="N.N",
-        help="with --mutants: of these questions only",
+        help="with --mutants or --cheats: of these questions only",
     )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
-    if options.question and not options.mutants or options.mutants and (options.only or options.markdown):
-        parser.error("--question goes with --mutants, --only and --markdown go without")
+    by_rule = options.mutants or options.cheats
+    if options.question and not by_rule or by_rule and (options.only or options.markdown):
+        parser.error("--question goes with --mutants or --cheats, --only and --markdown go without")
+    if options.mutants and options.cheats:
+        parser.error("--mutants and --cheats are two runs")
     try:
+        if options.cheats:
+            return _cheats_checked(options)
         return _mutants_checked(options) if options.mutants else _checked(options)
     except ProctorError as error:
         print(error, file=sys.stderr)

@@ -154,7 +154,7 @@ def _reference(
     solution = notebook_cells.source(notebook_cells.solution_cells(notebook)[target.cell])
     with_recording = {target.cell: recording.with_recording(SolutionText(solution))}
     tests = notebook_cells.autograded_cells(notebook)
-    public = {test: _public_part(notebook_cells.source(tests[test])) for test in target.tests}
+    public = {test: public_part(notebook_cells.source(tests[test])) for test in target.tests}
     jobs = {
         "reference": functools.partial(run, target, {}),
         "all": functools.partial(run, target, with_recording, answer=recording.taken),
@@ -176,7 +176,8 @@ def _require_no_failure(name: str, target: Target, outcome: Outcome) -> None:
         )
 
 
-def _public_part(source: str) -> str:
+def public_part(source: str) -> str:
+    """A test cell without its hidden regions."""
     lines = source.split("\n")
     for region in reversed(notebook_cells.regions(source, "HIDDEN TESTS")):
         del lines[region.begin - 1 : region.end]

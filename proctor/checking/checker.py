@@ -28,6 +28,7 @@ from typing import Any
 from dl1.contract import protocol
 from proctor.checking import verdict
 from proctor.notebooks.checked_cells import ASSERT_COUNTER, Statement, read_cell, with_counted_asserts
+from proctor.notebooks.neutral import bound_arguments
 from proctor.sandbox.frames import Channel
 
 Ask = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
@@ -150,7 +151,8 @@ class CellRun:
         travelling = self.cell.probes.get((name, line))
         self.asked = f"call of `{name}`" if travelling and not travelling.hidden else "call of your code"
         question = {"ask": self.grade_id, "probe": name, "line": line, "seed": protocol.seed(f"probe {name}")}
-        answer, body = self.ask(question, protocol.encode((tuple(args), kwargs)))
+        arguments = bound_arguments(probe.function, args, kwargs)
+        answer, body = self.ask(question, protocol.encode(((), arguments)))
         if answer["ok"]:
             try:
                 return protocol.decode(body)

@@ -24,7 +24,7 @@ _MODULES = (
     "__init__",
     "errors",
     *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
-    *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells")),
+    *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells", "code", "neutral", "renaming")),
     *(f"sandbox/{name}" for name in ("__init__", "frames")),
 )
 _PACKAGES = "/opt/packages"

@@ -231,14 +231,11 @@ def _asked(state: _Checking, word: dict[str, Any], body: bytes) -> tuple[dict[st
 
 
 def question(probe: TravellingProbe, seed: int) -> dict[str, Any]:
-    """Header of a question to student code: all that travels with a call of this probe but its arguments."""
-    return {
-        "probe": probe.name,
-        "source": probe.source,
-        "imports": list(probe.imports),
-        "doubles": {path: {"name": double.name, "source": double.source} for path, double in probe.doubles.items()},
-        "seed": seed,
-    }
+    """Header of a question to student code: all that travels with a call of this probe but its arguments.
+
+    It may be read by student code, and says nothing but what is to be computed: public and hidden questions are alike.
+    """
+    return {"source": probe.source, "imports": list(probe.imports), "doubles": dict(probe.doubles), "seed": seed}
 
 
 def _checked_answer(answer: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from proctor.errors import ProctorError
 from proctor.notebooks.cells import scan_regions
+from proctor.notebooks.code import reads
+from proctor.notebooks.neutral import neutral_double, neutral_probe
 
 # The package of probes and checks; nothing of it travels with a probe but what refuses ready-made parts.
 CHECKING_PACKAGE = "dl1"
@@ -31,22 +33,14 @@ class Statement(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Double:
-    """A test double: the name that its source defines, and the source."""
-
-    name: str
-    source: str
-
-
-@dataclass(frozen=True)
 class TravellingProbe:
     """What goes to a student's process for a call of a probe, apart from the arguments.
 
     Attributes:
         line: where the probe's definition begins, with its decorator: Python's `co_firstlineno`.
-        source: text of the function, without its decorator.
-        imports: import statements that its cell gives it.
-        doubles: by the interface name, or "Class.attribute", that each of them replaces.
+        source: neutral text of the function, as `proctor.notebooks.neutral` makes it.
+        imports: import statements of its cell, as far as it and its doubles use them.
+        doubles: neutral texts by the interface name, or "Class.attribute", that each of them replaces.
         hidden: whether it stands in the hidden part.
     """
 
@@ -54,7 +48,7 @@ class TravellingProbe:
     line: int
     source: str
     imports: tuple[str, ...]
-    doubles: dict[str, Double]
+    doubles: dict[str, str]
     hidden: bool
 
 
@@ -92,7 +86,7 @@ def read_cell(source: str) -> CheckedCell:
         raise ProctorError(f"the test cell can't be read as Python: {error}") from error
     hidden = _hidden_lines(source)
     statements = tuple(Statement(node, not hidden.isdisjoint(_lines(node))) for node in tree.body)
-    probes = [_travelling(node, secret, statements, source) for node, secret in statements if is_probe(node)]
+    probes = [_travelling(node, secret, statements) for node, secret in statements if is_probe(node)]
     return CheckedCell(
         source,
         statements,
@@ -143,14 +137,15 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _travelling(node: ast.FunctionDef, hidden: bool, statements: Sequence[Statement], source: str) -> TravellingProbe:
+def _travelling(node: ast.FunctionDef, hidden: bool, statements: Sequence[Statement]) -> TravellingProbe:
     # Imports of the hidden part would tell a public probe about it.
     nodes = [statement.node for statement in statements if hidden or not statement.hidden]
-    future = [text for one in nodes if _is_future(one) for text in _import_text(one, source)]
-    imports = [text for one in nodes if not _is_future(one) for text in _import_text(one, source)]
-    doubles = {path: _double(name, node, nodes, source, future) for path, name in _given(node)}
-    text = _text([*future, ast.get_source_segment(source, node)])
-    return TravellingProbe(node.name, _first_line(node), text, tuple(imports), doubles, hidden)
+    future = "".join(f"{ast.unparse(one)}\n" for one in nodes if _is_future(one))
+    doubles = {path: future + neutral_double(_double(name, node, nodes), path) for path, name in _given(node)}
+    source = neutral_probe(node)
+    used = set().union(*(reads(ast.parse(text)) for text in (source, *doubles.values())))
+    imports = [text for one in nodes if not _is_future(one) for text in _import_text(one, used)]
+    return TravellingProbe(node.name, _first_line(node), source, tuple(imports), doubles, hidden)
 
 
 def _given(probe: ast.FunctionDef) -> list[tuple[str, str]]:
@@ -170,7 +165,7 @@ def _given(probe: ast.FunctionDef) -> list[tuple[str, str]]:
     return pairs
 
 
-def _double(name: str, probe: ast.FunctionDef, nodes: Sequence[ast.stmt], source: str, future: Sequence[str]) -> Double:
+def _double(name: str, probe: ast.FunctionDef, nodes: Sequence[ast.stmt]) -> ast.stmt:
     """The double of this name as Python finds it where the probe is defined: the last one above."""
     above = [
         one
@@ -179,31 +174,32 @@ def _double(name: str, probe: ast.FunctionDef, nodes: Sequence[ast.stmt], source
     ]
     if not above:
         raise ProctorError(f"the double {name} of the probe {probe.name} has to be defined above it in the same cell")
-    decorators = ["@" + ast.get_source_segment(source, one) for one in above[-1].decorator_list]
-    return Double(name, _text([*future, *decorators, ast.get_source_segment(source, above[-1])]))
-
-
-def _text(parts: Sequence[str]) -> str:
-    return "\n".join(parts) + "\n"
+    return above[-1]
 
 
 def _is_future(node: ast.stmt) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
-def _import_text(node: ast.stmt, source: str) -> Iterator[str]:
-    """An import statement without what it takes from the checking package; nothing for any other statement."""
-    if isinstance(node, ast.ImportFrom):
-        if (node.module or "").split(".")[0] != CHECKING_PACKAGE:
-            yield ast.get_source_segment(source, node)
-        elif any(alias.name == READY_MADE for alias in node.names):
-            yield f"from {node.module} import {READY_MADE}"
-    elif isinstance(node, ast.Import):
-        names = [alias for alias in node.names if alias.name.split(".")[0] != CHECKING_PACKAGE]
-        if len(names) == len(node.names):
-            yield ast.get_source_segment(source, node)
+def _import_text(node: ast.stmt, used: set[str]) -> Iterator[str]:
+    """An import statement with the names that are used, but those of the checking package."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        names = [
+            alias for alias in node.names if _travels(node, alias) and (_bound(alias) in used or alias.name == "*")
+        ]
+        if names and isinstance(node, ast.ImportFrom):
+            yield ast.unparse(ast.ImportFrom(node.module, names, node.level))
         elif names:
             yield ast.unparse(ast.Import(names))
+
+
+def _travels(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
+    module = (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+    return module.split(".")[0] != CHECKING_PACKAGE or alias.name == READY_MADE
+
+
+def _bound(alias: ast.alias) -> str:
+    return alias.asname or alias.name.split(".")[0]
 
 
 def _is_probe_decorator(decorator: ast.expr) -> bool:

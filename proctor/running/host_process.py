@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from proctor.running import student_host
+from proctor.running import student_host, student_probes
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import Running
 
 HOST = "/opt/proctor/student_host.py"
+_BESIDE = "/opt/proctor/student_probes.py"
 _POLL = 0.25
 _FRAME_SECONDS = 30.0
 
@@ -38,7 +39,8 @@ class HostProcess:
         channels = [Channel(pair[0]) for pair in pairs]
         self.control, self.snapshots = channels[0], dict(zip(self.indices, channels[1:], strict=True))
         numbers = [one.fileno() for one in theirs]
-        sandbox = make_sandbox([Mount(Path(student_host.__file__).resolve(), HOST)])
+        files = {HOST: student_host.__file__, _BESIDE: student_probes.__file__}
+        sandbox = make_sandbox([Mount(Path(file).resolve(), place) for place, file in files.items()])
         program = HOST if sandbox.kind == "bwrap" else student_host.__file__
         command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
         try:

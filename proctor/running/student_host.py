@@ -1,7 +1,8 @@
 """The program in a student's sandbox: runs the cells of one notebook and answers probes from snapshots of it.
 
 It needs IPython, and the course's package for probes; nothing of the grading engine is there. The engine drives it over
-an inherited socket (the wire format is that of `proctor.sandbox.frames`, repeated here because this file stands alone).
+an inherited socket (the wire format is that of `proctor.sandbox.frames`, repeated here because this file stands alone,
+but for `student_probes`, which lies beside it).
 Student code shares the process and can do anything to it: whatever it forges here stands for its own answer only.
 
 A first process does nothing but live, so that snapshots outlast the one that runs the cells.
@@ -11,16 +12,14 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import importlib.util
 import json
 import os
 import random
-import resource
-import select
 import signal
 import socket
 import struct
 import sys
-import time
 import types
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,6 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
 _PREFIX = struct.Struct(">4sII")
-_MAX_ANSWER = 72 * 2**20
-_MAX_TEXT = 2_000
 _MAX_FILES = 500
 _RESULTS = ("*.py", "*.json", "runs/**/*")
 
@@ -172,6 +169,7 @@ class Host:
         self.control = control
         self.snapshots = snapshots
         self.nonce = 0
+        self.answer_probes = _beside("student_probes").answer_probes
         self.shell = self._make_shell()
 
     def _make_shell(self) -> Shell:
@@ -212,7 +210,7 @@ class Host:
                     if other != descriptor:
                         with contextlib.suppress(OSError):
                             os.close(other)
-                answer_probes(Wire(descriptor), self.shell.user_ns)
+                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text)
             finally:
                 os._exit(0)
         os.close(descriptor)
@@ -235,89 +233,13 @@ def _no_input(prompt: object = "") -> str:
     raise RuntimeError("input() has nobody to ask while a notebook is graded")
 
 
-def answer_probes(wire: Wire, namespace: dict[str, Any]) -> None:
-    """Answers until the engine hangs up; each probe runs in a fork, so that none sees what another has done."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
-    for descriptor in (1, 2):
-        os.dup2(sys.stdout.fileno(), descriptor)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    while True:
-        request, body = wire.receive()
-        header, answer = _in_a_fork(request, body, namespace)
-        wire.send(header, answer)
-
-
-def _in_a_fork(request: dict[str, Any], body: bytes, namespace: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(reading)
-            seconds = int(request["cpu_seconds"])
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-            header, answer = _answer(request, body, namespace)
-            text = json.dumps(header).encode()
-            with os.fdopen(writing, "wb") as file:
-                file.write(struct.pack(">I", len(text)) + text + answer)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    late = {"ok": False, "kind": "time-out", "text": "no answer within the time"}
-    content, deadline = bytearray(), time.monotonic() + request["wall_seconds"]
-    try:
-        while True:
-            if not select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                return late, b""
-            part = os.read(reading, 2**20)
-            if not part:
-                break
-            content += part
-            if len(content) > _MAX_ANSWER:
-                return {"ok": False, "names": ["ProtocolError"], "text": "the answer is too large"}, b""
-    finally:
-        os.close(reading)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU,):
-        return late, b""
-    with contextlib.suppress(struct.error, ValueError):
-        (length,) = struct.unpack(">I", content[:4])
-        return json.loads(content[4 : 4 + length]), bytes(content[4 + length :])
-    return {"ok": False, "names": ["SystemExit"], "text": "the process of the answer died"}, b""
-
-
-def _answer(request: dict[str, Any], body: bytes, namespace: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    try:
-        import torch
-
-        from dl1.contract import protocol
-        from dl1.contract.probe import doubles_in_place
-        from dl1.contract.unfinished import explained
-
-        arguments, keywords = protocol.decode(body)
-        for statement in request["imports"]:
-            exec(statement, namespace)
-        given = {}
-        for path, double in request["doubles"].items():
-            exec(compile(double["source"], "<double>", "exec"), namespace)
-            given[path] = namespace[double["name"]]
-        kept = namespace.get(request["probe"])
-        exec(compile(request["source"], "<probe>", "exec"), namespace)
-        probe = namespace[request["probe"]]
-        if kept is not None:
-            namespace[request["probe"]] = kept
-        with explained(), doubles_in_place(namespace, given), torch.enable_grad():
-            torch.manual_seed(request["seed"])
-            return {"ok": True}, protocol.encode(probe(*arguments, **keywords))
-    # Student code may raise anything, and this process has nothing else to do.
-    except BaseException as error:
-        names = [one.__name__ for one in type(error).__mro__][:20]
-        return {"ok": False, "names": names, "text": _text(error)[:_MAX_TEXT]}, b""
+def _beside(name: str) -> types.ModuleType:
+    """A file of the engine that lies beside this one; no folder of it is where imports look."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> None:

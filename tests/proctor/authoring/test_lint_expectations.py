@@ -73,6 +73,7 @@ REFUSED = {
     "chosen by match": (
         "match ask(x):\n    case 1:\n        right = x\n    case _:\n        right = expected\ncheck_close(x, right)"
     ),
+    "kept by match": "right = x\nmatch ask(x):\n    case 1:\n        right = expected\ncheck_close(x, right)",
     "chosen by an error": (
         "try:\n    ask(x)\n    right = x\nexcept Exception:\n    right = expected\ncheck_close(x, right)"
     ),
@@ -102,6 +103,10 @@ PROPER = {
     "asserted": "assert ask(x) == ask(x)",
     "a property": "found = ask(x)\ncheck_close(found.sum(-1), torch.ones(3))",
     "a name that was an answer before": "right = ask(x)\nright = expected\ncheck_close(ask(x), right)",
+    "a name that was an answer before, on both ways": (
+        "right = ask(x)\nfor y in (1, 2):\n    if y == 1:\n        right = x\n    else:\n        right = expected\n"
+        "    check_close(ask(y), right)"
+    ),
     "a pair": "for found, case in [(ask(x), 'a'), (ask(2 * x), 'b')]:\n    check_equal(found, case)",
     "a pair of a name": (
         "pairs = [(ask(x), 'a'), (ask(2 * x), 'b')]\nfor found, case in pairs:\n    check_equal(found, case)"

@@ -20,13 +20,20 @@ class Double: ...
 
 @probe(given={"Norm": Double})
 def answer(x):
-    return f(x)
+    return f(x, math.pi)
 
 check_equal(answer(1), 1)
 ### BEGIN HIDDEN TESTS
 import itertools
 check_equal(answer(2), 2)
 ### END HIDDEN TESTS
+"""
+SENT = """\
+def _(*, _0):
+    try:
+        return f(_0, math.pi)
+    except BaseException as _1:
+        return _1
 """
 PATIENT = Times(start=30.0, cell=30.0, asking=30.0, notebook=30.0)
 HASTY = Times(start=1.0, cell=1.0, asking=30.0, notebook=30.0)
@@ -133,10 +140,9 @@ def test_a_question_is_made_from_the_instructors_text():
         (
             "q1",
             {
-                "probe": "answer",
-                "source": "def answer(x):\n    return f(x)\n",
+                "source": SENT,
                 "imports": ["import math"],
-                "doubles": {"Norm": {"name": "Double", "source": "class Double: ...\n"}},
+                "doubles": {"Norm": "class Norm:\n    ...\n"},
                 "seed": 7,
             },
             b"arguments",

@@ -1,5 +1,6 @@
 """Accidents and attacks in a student's notebook: each costs its own cell."""
 
+import ast
 import itertools
 import time
 import types
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from dl1.contract import protocol
+from proctor.notebooks.neutral import neutral_probe
 from proctor.running.session import Cell, StudentSession, _add_output, _safe_path
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.limits import Limits
@@ -55,12 +57,13 @@ def text(outcome) -> str:
 
 
 def question(source: str) -> dict:
-    name = source.partition("def ")[2].partition("(")[0]
-    return {"probe": name, "source": source, "imports": [], "doubles": {}, "seed": 3}
+    (probe,) = ast.parse(source).body
+    return {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
 
 
 def answer(one: StudentSession, grade_id: str, source: str, *args):
-    header, body = one.ask(grade_id, question(source), protocol.encode((args, {})))
+    arguments = {f"_{position}": value for position, value in enumerate(args)}
+    header, body = one.ask(grade_id, question(source), protocol.encode(((), arguments)))
     return protocol.decode(body) if header["ok"] else header
 
 
@@ -284,7 +287,7 @@ def test_a_notebook_that_takes_too_long_loses_what_is_left(session, monkeypatch)
     assert [note.partition(":")[0] for note in one.notes] == ["cell 3 was not run", "?late was not run"]
     source = "def double(x):\n    return value * x\n"
     assert answer(one, "early", source, 2) == 2
-    header, _ = one.ask("late", question(source), protocol.encode(((2,), {})))
+    header, _ = one.ask("late", question(source), protocol.encode(((), {"_0": 2})))
     assert (header["ok"], header["kind"]) == (False, "time-out")
     # No other run of the notebook was begun for it, which would have slept again.
     assert one._starts == 1

@@ -1,0 +1,129 @@
+"""`python -m proctor.catalogue --cheats`: what cheats where the public part doesn't look is lost, or shown."""
+
+import json
+import os
+
+import pytest
+
+from proctor.catalogue import cheating
+from proctor.catalogue.__main__ import main
+
+SCALED = """def scaled(numbers, by):
+    ### BEGIN SOLUTION
+    return [number * by for number in numbers]
+    ### END SOLUTION"""
+PUBLIC = "assert scaled([1, 2], 3) == [3, 6]\n"
+HIDDEN = "### BEGIN HIDDEN TESTS\n{}\n### END HIDDEN TESTS"
+STRONG = "assert scaled([4, 5], 2) == [8, 10]\nassert scaled([1, 7, 3], 2) == [2, 14, 6]"
+
+
+def cell(source, grade_id=None, *, points=None):
+    metadata = {}
+    if grade_id:
+        graded = points is not None
+        metadata["nbgrader"] = {"grade": graded, "grade_id": grade_id, "solution": not graded, "locked": graded}
+        if graded:
+            metadata["nbgrader"]["points"] = points
+    return {"cell_type": "code", "metadata": metadata, "source": source}
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MPLBACKEND"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    (tmp_path / "source").mkdir()
+
+    def run(hidden, *options):
+        cells = [cell(SCALED, "q1_1_scaled"), cell(PUBLIC + HIDDEN.format(hidden), "q1_1_values", points=2)]
+        content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (tmp_path / "source" / "1a_numbers.ipynb").write_text(json.dumps(content))
+        return main([str(tmp_path / "source"), str(tmp_path), "--cheats", *options])
+
+    return run
+
+
+def row(printed):
+    """Made, lost, honest, not lost."""
+    (line,) = [line.split() for line in printed.splitlines() if " q1_1_scaled " in line]
+    return tuple(map(int, line[2:]))
+
+
+def test_cheats_that_the_hidden_part_asks_about_are_lost(course, capsys):
+    assert course(STRONG) == 0
+    made, lost, honest, not_lost = row(capsys.readouterr().out)
+    assert made == len(cheating.KINDS) == lost + honest
+    # All forms of the hidden part are public but one, and its calls come from the same code.
+    assert not_lost == 0 < honest < lost
+
+
+def test_a_cheat_that_nobody_asks_about_is_shown_with_the_cell_that_it_keeps(course, capsys):
+    assert course("assert len(scaled([4, 5, 6], 2)) == 3", "--question", "1.1") == 1
+    printed = capsys.readouterr().out
+    assert row(printed)[3] > 0
+    assert "q1_1_scaled, scaled: forms-zeros keeps q1_1_values" in printed
+    assert "q1_1_scaled, scaled: lookup keeps q1_1_values" in printed
+
+
+def test_a_cheat_that_never_cheats_is_the_answer_itself(course, capsys):
+    assert course("assert scaled([1, 2], 3) == [3, 6]") == 0
+    made, lost, honest, not_lost = row(capsys.readouterr().out)
+    assert (lost, not_lost) == (0, 0)
+    assert honest == made
+
+
+def test_a_reference_that_fails_stops_the_command(course, capsys):
+    assert course("assert scaled([1], 1) == 2") == 2
+    assert "the reference of q1_1_scaled has to pass" in capsys.readouterr().err
+
+
+def test_cheats_and_mutants_are_two_runs(course, capsys):
+    with pytest.raises(SystemExit):
+        course(STRONG, "--mutants")
+    assert "are two runs" in capsys.readouterr().err
+
+
+@pytest.fixture
+def known():
+    torch = pytest.importorskip("torch")
+    state = dict(cheating._STATE)
+    calls = [
+        cheating.Call(b"public", ((torch.ones(2, 3), 1), {}), {"y": torch.full((2, 3), 5.0)}),
+        cheating.Call(b"public", ((torch.zeros(4, 3), 1), {}), {"y": torch.full((4, 3), 6.0)}),
+    ]
+    cheating._STATE.update(known={1: calls}, deviations=0)
+    yield torch
+    cheating._STATE.update(state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "expected"),
+    [
+        ("forms-zeros", (2, 3), 2.0),
+        ("forms-zeros", (5, 3), 0.0),
+        ("forms-ones", (5, 3), 1.0),
+        ("forms-input", (5, 3), 1.0),
+        ("first-form-zeros", (2, 3), 2.0),
+        ("first-form-zeros", (4, 3), 0.0),
+        ("last-form-zeros", (2, 3), 0.0),
+        ("last-form-zeros", (4, 3), 2.0),
+        ("frames-zeros", (2, 3), 0.0),
+        ("recorded", (4, 3), 6.0),
+        ("recorded", (5, 3), 2.0),
+        ("lookup", (2, 3), 5.0),
+        ("lookup", (1, 3), 5.0),
+    ],
+)
+def test_what_each_kind_gives(known, kind, shape, expected):
+    torch = known
+
+    def double(x, one):
+        return {"y": 2 * x}
+
+    x = torch.ones(shape, requires_grad=True)
+    found = cheating.cheating(kind, 1)(double)(x, 1)["y"]
+    assert torch.equal(found.detach(), torch.full(shape, expected))
+    assert cheating.deviations() == (expected != 2.0)
+    if kind in ("recorded", "lookup"):
+        # The gradients are the honest ones.
+        found.sum().backward()
+        assert torch.equal(x.grad, torch.full(shape, 2.0))
