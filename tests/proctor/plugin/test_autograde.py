@@ -16,7 +16,7 @@ import psutil
 import pytest
 from course_folder import ROOT, Course
 
-from proctor.sandbox.bubblewrap import availability
+from proctor.sandbox.bubblewrap import availability, unbound
 
 pytestmark = [
     pytest.mark.slow,
@@ -152,6 +152,27 @@ def test_what_is_graded_and_unchanged_is_skipped_and_what_changed_is_graded_agai
     forced = graded.nbgrader("autograde", exercise.ASSIGNMENT, "--student=ada", "--force")
     assert "graded before" not in forced
     assert "ada  graded" in forced
+
+
+@pytest.mark.parametrize("data", [".", "submitted", "source/homework"])
+def test_data_that_would_show_the_course_is_refused_at_the_start(course, data):
+    configure(course, f"c.Proctor.data = {data!r}")
+    said = course.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert "because c.Proctor.data is" in said
+    assert "let it be a folder that neither contains nor lies in" in said
+    assert not (course.folder / "autograded").exists()
+    assert course.points() == {}
+
+
+def test_at_its_start_it_says_what_it_can_not_bound_and_removes_what_killed_ones_left(graded, tmp_path, monkeypatch):
+    left = tmp_path / "temporary" / "proctor-left"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    monkeypatch.setenv("TMPDIR", str(left.parent))
+    said = graded.nbgrader("autograde", exercise.ASSIGNMENT)
+    assert said.count("graded before") == len(EXPECTED)
+    assert list(left.parent.glob("proctor-*")) == []
+    assert ("no control group for memory here" in said) == (unbound() is not None)
 
 
 def test_without_a_sandbox_nothing_is_graded_and_the_way_out_is_said(graded, tmp_path):
