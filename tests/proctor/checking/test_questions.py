@@ -11,7 +11,7 @@ from proctor.checking import questions as checking
 from proctor.checking.questions import GradedCell, Times, run_checks, verdict
 from proctor.errors import ProctorError
 from proctor.sandbox.budget import Budget
-from proctor.sandbox.frames import Channel
+from proctor.sandbox.frames import Channel, ChannelClosed
 
 SOURCE = """\
 from dl1 import check_equal, probe
@@ -463,12 +463,26 @@ def test_when_the_submissions_time_is_up_what_was_judged_stands_and_the_rest_get
 
 
 def test_when_the_time_is_up_no_checker_is_started():
+    def start():
+        raise AssertionError("started")
+
     clock = Clock()
     budget = Budget("the submission", 10.0, clock=clock)
     clock.time += 10
-    verdicts, jobs, questions = checked(all_properly, budget=budget)
+    late(run_checks(cells("q1", "q2", "q3"), None, b"key", start, PATIENT, budget), "q1", "q2", "q3")
+
+
+def test_a_question_that_comes_when_the_time_is_up_is_not_carried():
+    clock = Clock()
+
+    def script(checker, names):
+        checker.begin("q1")
+        clock.time += 10
+        checker.ask("q1")
+
+    verdicts, jobs, questions = checked(script, budget=Budget("the submission", 10.0, clock=clock))
     late(verdicts, "q1", "q2", "q3")
-    assert (jobs, questions) == ([], [])
+    assert (len(jobs), questions) == (1, [])
 
 
 def test_a_checker_that_dies_when_the_time_is_up_is_not_replaced():
@@ -485,14 +499,21 @@ def test_a_checker_that_dies_when_the_time_is_up_is_not_replaced():
 
 
 def test_a_silent_checker_is_waited_for_no_longer_than_the_time_that_is_left():
-    # Its own time would be half a minute. The clock is a real one here, and nothing is asserted of it.
+    # Its own time would be half a minute, and the script is silent for as long.
+    ends = []
+
     def script(checker, names):
         checker.begin("q1")
-        be_silent(checker, "q1")
+        try:
+            be_silent(checker, "q1")
+        except ProctorError as error:
+            ends.append(type(error))
+            raise
 
-    verdicts, jobs, _ = checked(script, budget=Budget("the submission", 0.5))
+    verdicts, _, _ = checked(script, budget=Budget("the submission", 0.5))
     assert [one.kind for one in verdicts.values()] == ["time-out"] * 3
-    assert len(jobs) == 1
+    # The engine has hung up.
+    assert ends == [ChannelClosed]
 
 
 def test_waiting_for_the_submission_does_not_count_as_the_checkers_time():
