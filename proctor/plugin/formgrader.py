@@ -72,7 +72,7 @@ def _draw_in_a_child() -> None:
         exporter = self.settings["nbgrader_exporter"]
         page = await asyncio.get_running_loop().run_in_executor(_POOL, _drawn, asked, exporter.config, limits)
         for line in page.notes:
-            self.log.warning("%s: %s", asked.resources["student"], line)
+            self.log.warning("%s", line)
         if not page.drawn:
             self.set_status(500)
         made, policy = with_policy(page.html)

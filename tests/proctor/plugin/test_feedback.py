@@ -1,0 +1,69 @@
+import json
+import logging
+
+import nbformat
+import pytest
+from traitlets.config import Config
+
+from proctor.errors import ProctorError
+from proctor.pages.drawer import Drawer
+from proctor.plugin.feedback import FeedbackExporter
+
+
+def exporter(**pages) -> FeedbackExporter:
+    config = Config()
+    config.Proctor.pages = pages
+    config.HTMLExporter.template_name = "classic"
+    return FeedbackExporter(config=config)
+
+
+def notebook(*texts: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in texts])
+
+
+def test_a_page_is_drawn_with_its_template_and_formulas_as_mathml():
+    made, resources = exporter().from_notebook_node(notebook("*a* $x$"), {"metadata": {"name": "ex"}})
+    assert "<em>a</em> <math" in made
+    assert 'id="notebook-container"' in made
+    assert "Content-Security-Policy" in made.split("<title>")[0]
+    assert resources["output_extension"] == ".html"
+
+
+def test_preprocessors_run_where_the_gradebook_is():
+    def preprocess(nb, resources):
+        nb.cells[0].source = f"*from {resources['metadata']['name']}*"
+        return nb, resources
+
+    one = exporter()
+    one.register_preprocessor(preprocess, enabled=True)
+    made, _ = one.from_notebook_node(notebook("a"), {"metadata": {"name": "here"}})
+    assert "<em>from here</em>" in made
+
+
+def test_limits_come_from_the_settings(caplog):
+    one = exporter(cpu_seconds=4.0, cell_cpu_seconds=0.5)
+    one.log = logging.getLogger("pages")
+    made, _ = one.from_notebook_node(notebook("*a*", "\\\\[" * 16_000), {"nbgrader": {"student": "eve"}})
+    assert "<em>a</em>" in made
+    assert "This cell is shown as plain text" in made
+    assert "eve: Notebook: shown as plain text: cell 2" in caplog.text
+
+
+def test_an_unknown_limit_is_refused():
+    with pytest.raises(ProctorError, match="c.Proctor.pages: there is no limit 'seconds'; there are cell_cpu_seconds"):
+        exporter(seconds=1).from_notebook_node(notebook("a"))
+
+
+def test_without_a_child_there_is_a_page_that_says_so_and_no_exception(monkeypatch, caplog):
+    def none(self, task, **job):
+        json.dumps(job)
+        raise ProctorError("no memory left")
+
+    monkeypatch.setattr(Drawer, "do", none)
+    one = exporter()
+    one.log = logging.getLogger("pages")
+    made, _ = one.from_notebook_node(notebook("<script>1</script>"), {"metadata": {"name": "a<b"}})
+    assert "Ask the course staff" in made
+    assert "a&lt;b" in made
+    assert "<script" not in made
+    assert "no memory left" in caplog.text
