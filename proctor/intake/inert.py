@@ -3,7 +3,7 @@
 The name decides what a tool makes of a file: git runs what `.git/config` says, Python loads `torch.py`, pytest
 `conftest.py`, Jupyter `nbgrader_config.py`, and nobody knows all such names. So there is no list of them: every file
 and folder of a submission gets an ending that no tool looks for, and a first character that is a letter, a digit or _.
-As they are stay only the notebooks on the top level and the two files that nbgrader puts beside them. The name that a
+As they are stay only notebooks, and the two files that nbgrader puts beside them. The name that a
 file was handed in with can be read off, and has it again in the sandbox.
 """
 
@@ -38,7 +38,7 @@ def stored_name(name: str, on_top: bool, is_folder: bool) -> str:
         on_top: it lies in the submission's own folder, not further down.
     """
     plain = name[0].isalnum() or name[0] == "_"
-    if on_top and not is_folder and plain and (name.endswith(".ipynb") or name in OF_NBGRADER):
+    if plain and (name.endswith(".ipynb") or (name in OF_NBGRADER and on_top and not is_folder)):
         return name
     return f"{'' if name[0].isalnum() else '_'}{name}{ENDING}"
 

@@ -153,17 +153,16 @@ def test_nothing_was_harmed(course):
 
 
 def test_no_file_of_a_submission_lies_in_wait(course):
-    sprung = course.folder.parent / "sprung"
-    sprung.unlink(missing_ok=True)
-    for top in ("submitted", "autograded", "feedback"):
-        hostile_files.spring_traps(course.folder / top / "trojan" / exercise.ASSIGNMENT)
-    assert not sprung.exists(), sprung.read_text()
     # Of a student's files nothing but pictures lies beside the graded notebook and the page.
     for case in CASES:
         for top, made in (("autograded", {"exercise.ipynb"}), ("feedback", {"exercise.html"})):
             folder = course.folder / top / case.name / exercise.ASSIGNMENT
             found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
             assert found == made | {"figures/map.txt"}, case.name
+    sprung = course.folder.parent / "sprung"
+    for top in ("submitted", "autograded", "feedback"):
+        hostile_files.spring_traps(course.folder / top / "trojan" / exercise.ASSIGNMENT)
+    assert not sprung.exists(), sprung.read_text()
 
 
 def test_records_agree_with_the_gradebook(course):

@@ -56,12 +56,12 @@ def test_any_name_comes_back():
             assert stored[0].isalnum() or stored[0] == "_"
 
 
-def test_only_notebooks_and_what_nbgrader_wrote_keep_their_names_and_only_on_top():
+def test_only_notebooks_and_on_top_what_nbgrader_wrote_keep_their_names():
     for name in NAMES:
         kept = name in ("x.ipynb", "timestamp.txt", "submission_secret.txt")
         assert (stored_name(name, True, False) == name) is kept, name
-        assert stored_name(name, False, False) != name
-        assert stored_name(name, True, True) != name
+        for on_top, is_folder in ((False, False), (True, True)):
+            assert (stored_name(name, on_top, is_folder) == name) is (name == "x.ipynb"), name
     assert stored_name("-x.ipynb", True, False) != "-x.ipynb"
     assert str(stored_path("runs/.x/a.json")) == "runs.handed-in/_.x.handed-in/a.json.handed-in"
 
@@ -85,7 +85,7 @@ def test_what_was_put_into_submitted_by_hand_is_renamed_where_it_lies(tmp_path):
         "torch.py.handed-in",
         "_.git.handed-in/config.handed-in",
         "runs.handed-in/a.handed-in/b.json.handed-in",
-        "runs.handed-in/x.ipynb.handed-in",
+        "runs.handed-in/x.ipynb",
     }
     assert (tmp_path / "_.jupyter.handed-in").is_symlink()
     before = tree(tmp_path)
