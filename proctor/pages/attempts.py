@@ -39,7 +39,7 @@ def attempt(work: Callable[[], Any], cpu_seconds: float, memory_bytes: int, max_
 
     Args:
         work: gives something that JSON can hold.
-        memory_bytes: of address space.
+        memory_bytes: of address space, beyond what this process has already.
         max_bytes: size of what it gives.
         deadline: on the clock of `time.monotonic`.
     """
@@ -110,7 +110,8 @@ def _stream(
 def _work(
     works: Sequence[Callable[[], Any]], cpu_seconds: float, memory_bytes: int, max_bytes: int, writing: int
 ) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    most = _address_space() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Its default is to end the process, which no code in it can put off.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -134,6 +135,15 @@ def _work(
             text = json.dumps([how, said, time.process_time() - began])
         body = text.encode()
         _write(writing, _LENGTH.pack(len(body)) + body)
+
+
+def _address_space() -> int:
+    """Bytes of this process's address space; 0 where nobody can tell."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return 0
 
 
 def _write(descriptor: int, content: bytes) -> None:

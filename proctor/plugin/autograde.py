@@ -19,7 +19,7 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
-from nbgrader.utils import find_all_files, parse_utc
+from nbgrader.utils import find_all_files
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
@@ -27,7 +27,7 @@ from proctor.grading import FAILED, NOTES_ID, Submission
 from proctor.intake.copier import printable
 from proctor.intake.inert import OF_NBGRADER, TIMESTAMP, make_inert
 from proctor.intake.rebuild import Rebuilt, match_files, rebuild
-from proctor.intake.staging import Staged, stage, state_of
+from proctor.intake.staging import Staged, is_time, stage, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.run_times import RunTimes
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
@@ -277,7 +277,7 @@ class Autograde(NbgraderAutograde):
         for name in OF_NBGRADER:
             if (ready.files / name).is_file():
                 shutil.copyfile(ready.files / name, folder / name)
-        if not _is_time(folder / TIMESTAMP):
+        if not is_time(folder / TIMESTAMP):
             (folder / TIMESTAMP).unlink()
             ready.notes.append(f"left out {TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
         for path, picture in ready.pictures.items():
@@ -347,21 +347,5 @@ class Autograde(NbgraderAutograde):
     def _print_table(self) -> None:
         if not self._outcomes:
             return
-        self._times.end()
-        width = max(map(len, self._outcomes))
         off = "" if Proctor(parent=self).sandbox == "bwrap" else "  (sandbox off)"
-        lines = [
-            f"{student:{width}}  {outcome}{self._times.remark(student)}{off}"
-            for student, outcome in sorted(self._outcomes.items())
-        ]
-        print("\n".join([*lines, *self._times.slowest()]), flush=True)
-
-
-def _is_time(path: Path) -> bool:
-    """Whether nbgrader, which stops at anything else, can read the time in a file, or finds none."""
-    if not path.is_file():
-        return not path.exists()
-    try:
-        return parse_utc(path.read_text().strip()) is not None
-    except (OSError, ValueError, OverflowError):
-        return False
+        print(self._times.table(self._outcomes, off), flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proctor.grading import submission_budget
 from proctor.sandbox.budget import Budget
@@ -47,11 +47,22 @@ class RunTimes:
                 self._used_up[self._student] = self._budget.why
         self._student = None
 
-    def remark(self, student: str) -> str:
-        """What the table adds about a student's time: nothing, if it was enough."""
+    def table(self, outcomes: Mapping[str, str], remark: str = "") -> str:
+        """A line for each student, with what came of the submission, and one with the slowest.
+
+        Args:
+            outcomes: by student.
+            remark: put behind each of them.
+        """
+        self.end()
+        width = max(map(len, outcomes), default=0)
+        lines = [f"{name:{width}}  {said}{self._remark(name)}{remark}" for name, said in sorted(outcomes.items())]
+        return "\n".join([*lines, *self._slowest()])
+
+    def _remark(self, student: str) -> str:
         return f"; {self._used_up[student]}" if student in self._used_up else ""
 
-    def slowest(self) -> list[str]:
+    def _slowest(self) -> list[str]:
         """A line with those that took longest, at most ten; no line if nothing was graded."""
         found = sorted(self._seconds.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
         return ["slowest: " + ", ".join(f"{student} {seconds:.0f} s" for student, seconds in found)] if found else []

@@ -30,18 +30,20 @@ def test_all_notebooks_of_a_student_share_one_budget_and_the_next_student_has_a_
     assert times.budget("ada").part("the notebook", 900.0).up()
     times.begin("bob")
     assert times.budget("bob").left() == 1740.0
-    times.end()
-    assert times.remark("ada") == "; the time for the submission was used up (29 minutes)"
-    assert times.remark("bob") == times.remark("nobody") == ""
+    lines = times.table({"bob": "graded", "ada": "graded, 1 notes", "nobody": "graded before"}, "!").splitlines()
+    assert lines[:3] == [
+        "ada     graded, 1 notes; the time for the submission was used up (29 minutes)!",
+        "bob     graded!",
+        "nobody  graded before!",
+    ]
 
 
 def test_the_slowest_are_named_at_most_ten(clock):
     times = RunTimes(Limits(), clock)
-    assert times.slowest() == []
+    assert times.table({"ada": "graded before"}) == "ada  graded before"
     for number in range(12):
         times.begin(f"student{number:02}")
         clock.time += number
-    times.end()
-    (line,) = times.slowest()
+    (line,) = times.table({}).splitlines()
     assert line.startswith("slowest: student11 11 s, student10 10 s, ")
     assert line.endswith("student02 2 s")
