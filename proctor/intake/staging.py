@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from nbgrader.utils import parse_utc
-
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, run_by_tools, stored_path
 from proctor.intake.rebuild import MAX_BYTES
@@ -158,13 +156,3 @@ def _lay_assignment(files: Path, assignment: Mapping[str, Path]) -> None:
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
-
-
-def is_time(path: Path) -> bool:
-    """Whether nbgrader, which stops at anything else, can read the time in a file, or finds none."""
-    if not path.is_file():
-        return not path.exists()
-    try:
-        return parse_utc(path.read_text().strip()) is not None
-    except (OSError, ValueError, OverflowError):
-        return False

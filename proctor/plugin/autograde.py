@@ -27,8 +27,9 @@ from proctor.grading import FAILED, NOTES_ID, Submission
 from proctor.intake.copier import printable
 from proctor.intake.inert import OF_NBGRADER, TIMESTAMP, make_inert
 from proctor.intake.rebuild import Rebuilt, match_files, rebuild
-from proctor.intake.staging import Staged, is_time, stage, state_of
+from proctor.intake.staging import Staged, stage, state_of
 from proctor.notebooks import cells as notebook_cells
+from proctor.plugin.collect import is_time
 from proctor.plugin.run_times import RunTimes
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
 from proctor.sandbox.folders import OwnFolder, sweep

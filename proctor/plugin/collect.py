@@ -274,3 +274,13 @@ def changed(path: str) -> datetime.datetime:
 
 def reason(error: ProctorError | OSError) -> str:
     return str(error) if isinstance(error, ProctorError) else f"could not be copied ({error.strerror or error})"
+
+
+def is_time(path: Path) -> bool:
+    """Whether nbgrader, which stops at anything else, can read the time in a file, or finds none."""
+    if not path.is_file():
+        return not path.exists()
+    try:
+        return parse_utc(path.read_text().strip()) is not None
+    except (OSError, ValueError, OverflowError):
+        return False

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from proctor.running import student_host, student_probes
+from proctor.running.processes import Identity, any_stopped, end_newer, identities, youngest
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
@@ -23,6 +24,8 @@ HOST = "/opt/proctor/student_host.py"
 _BESIDE = "/opt/proctor/student_probes.py"
 _POLL = 0.25
 _FRAME_SECONDS = 30.0
+# Computing time between two looks of a sandbox in which nothing goes on.
+_AT_REST = 0.05
 
 
 class Accident(Exception):
@@ -59,7 +62,7 @@ class HostProcess:
         self.budget = budget
         self.indices = {number: index for index, number in enumerate(tests)}
         self.nonce = 0
-        self.cpu = 0.0
+        self.cpu = self._computed = 0.0
         self._stopped = False
         self._looked = time.monotonic()
         pairs = [socket.socketpair() for _ in range(1 + len(self.indices))]
@@ -68,6 +71,7 @@ class HostProcess:
         self.control, self.snapshots = channels[0], dict(zip(self.indices, channels[1:], strict=True))
         self.running: Running | None = None
         self._runner: psutil.Process | None = None
+        self._known: set[Identity] = set()
         # Whatever happens from here on, nothing may be left of a sandbox that nobody holds.
         try:
             self.running = self._start(make_sandbox, theirs, seed)
@@ -76,7 +80,7 @@ class HostProcess:
             if header != {"ready": True}:
                 raise NotStarted("the kernel did not start")
             # No student code has run yet, so this is the process that will run the cells.
-            self._runner = self.running.youngest()
+            self._runner = youngest(self.running.processes())
         except OutOfTime:
             self.close()
             raise
@@ -106,6 +110,7 @@ class HostProcess:
         """Sends a request to the process that runs the cells."""
         self.nonce += 1
         self._begin()
+        self._known = set(identities(self.running.processes()))
         try:
             self.control.send({**request, "nonce": self.nonce}, deadline=self._frame_deadline())
         except (FrameError, OSError, ValueError) as error:
@@ -136,16 +141,16 @@ class HostProcess:
         with contextlib.suppress(FrameError):
             self.control.send({"do": "end", "nonce": 0}, deadline=self._frame_deadline())
 
-    def cut_off(self) -> None:
-        """Ends the process that runs the cells although it is at work; snapshots stay.
+    def cut_off(self) -> bool:
+        """Ends the process that runs the cells although it is at work, and all that it has started for this cell.
 
-        What it may have become since, by the student's doing, lives on without any way to the engine, like everything
-        else in the sandbox.
+        Returns:
+            Whether that is done, and the snapshots can be asked. What has left the process for good in an earlier cell
+            lives on, without any way to the engine.
         """
         self.control.close()
-        with contextlib.suppress(psutil.Error):
-            if self._runner is not None:
-                self._runner.kill()
+        runner = identities([self._runner] if self._runner else [])
+        return end_newer(self.running.processes, self._known - set(runner))
 
     def close(self) -> None:
         for channel in (self.control, *self.snapshots.values()):
@@ -156,7 +161,7 @@ class HostProcess:
     def _begin(self) -> None:
         if self.budget.up():
             raise OutOfTime(self.budget.why)
-        self.cpu = self.running.cpu_seconds()
+        self.cpu = self._computed = self.running.cpu_seconds()
         self.began = self.budget.clock()
         self._stopped = False
 
@@ -188,7 +193,8 @@ class HostProcess:
 
     def _check(self, cpu_seconds: float) -> None:
         try:
-            if self.running.cpu_seconds() - self.cpu > cpu_seconds:
+            before, self._computed = self._computed, self.running.cpu_seconds()
+            if self._computed - self.cpu > cpu_seconds:
                 raise Accident(f"it computed for more than {cpu_seconds:g} seconds")
             said = self.running.check()
             if said:
@@ -197,7 +203,8 @@ class HostProcess:
                 raise Accident("its kernel died")
             # Nothing but a signal of its own stops a process here, and one that is stopped would be waited for until
             # its time is up. Two looks, since a shell may stop what it has just started for a moment.
-            stopped = self.running.has_stopped_processes()
+            at_rest = self._computed - before < _AT_REST
+            stopped = at_rest and any_stopped(self.running.processes())
             if stopped and self._stopped:
                 raise Accident("it stopped its own processes")
             self._stopped = stopped

@@ -202,8 +202,8 @@ class StudentSession:
 
     def _cut_off(self) -> None:
         """Ends the process that runs the cells, while the snapshots that it has left can still be asked."""
-        if self._host is not None:
-            self._host.cut_off()
+        if self._host is not None and not self._host.cut_off():
+            self._stop()
 
     def _host_or_accident(self) -> HostProcess:
         if self._host is None:

@@ -76,22 +76,9 @@ class Running:
         """
         return self._computing.look(self._population.tree()) if self._group is None else self._group.cpu_seconds()
 
-    def has_stopped_processes(self) -> bool:
-        """Whether a process in it was stopped by a signal or by a tracer, and waits to be woken."""
-        for one in self._population.tree():
-            with contextlib.suppress(psutil.Error):
-                if one.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-                    return True
-        return False
-
-    def youngest(self) -> psutil.Process | None:
-        """The process in it that was started last and has started none itself; None if there is none."""
-        tree, started, parents = self._population.tree(), {}, set()
-        for one in tree:
-            with contextlib.suppress(psutil.Error):
-                started[one] = one.create_time()
-                parents.add(one.ppid())
-        return max((one for one in started if one.pid not in parents), key=started.get, default=None)
+    def processes(self) -> list[psutil.Process]:
+        """The program and all that it started and that lives."""
+        return self._population.tree()
 
     def check(self) -> str | None:
         """The limit of the whole sandbox that is or was passed, in plain words; None if there is none."""
