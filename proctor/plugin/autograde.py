@@ -71,12 +71,8 @@ class Autograde(NbgraderAutograde):
         self._scratch = results.path
         try:
             super().start()
-            unfinished = [student for student, said in sorted(self._outcomes.items()) if not said.startswith("graded")]
-            if unfinished:
-                names = ", ".join(printable(student) for student in unfinished[:10])
-                self._refuse(
-                    f"{len(unfinished)} submissions were not graded to their end ({names}); the table says why"
-                )
+            if unfinished := self._times.unfinished(self._outcomes):
+                self._refuse(unfinished)
         finally:
             results.remove()
             shutil.rmtree(self._root / STAGED, ignore_errors=True)

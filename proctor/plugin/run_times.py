@@ -1,4 +1,4 @@
-"""How long each submission of a run has taken, and how long it may still take."""
+"""How long each submission of a run has taken and may still take, and what came of it: the table at the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from proctor.grading import submission_budget
+from proctor.intake.copier import printable
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 
@@ -58,6 +59,13 @@ class RunTimes:
         width = max(map(len, outcomes), default=0)
         lines = [f"{name:{width}}  {said}{self._remark(name)}{remark}" for name, said in sorted(outcomes.items())]
         return "\n".join([*lines, *self._slowest()])
+
+    @staticmethod
+    def unfinished(outcomes: Mapping[str, str]) -> str:
+        """Who was not graded to the end, in a line for the log; empty if nobody."""
+        found = sorted(student for student, said in outcomes.items() if not said.startswith("graded"))
+        names = ", ".join(printable(student) for student in found[:_SHOWN])
+        return f"{len(found)} submissions were not graded to their end ({names}); the table says why" if found else ""
 
     def _remark(self, student: str) -> str:
         return f"; {self._used_up[student]}" if student in self._used_up else ""

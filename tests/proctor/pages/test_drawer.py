@@ -71,10 +71,10 @@ def test_a_process_has_one_for_each_set_of_limits():
 
 
 def test_memory_of_what_draws_is_limited():
-    limits = PageLimits(memory_bytes=2**28)
+    limits = PageLimits(memory_bytes=2**27)
     one = Drawer(limits)
     try:
-        # Half of it as text, and as much again while it is worked on.
+        # As much as text, and again while it is worked on.
         assert one.do("clean", parts=[["x"], "a"]) == [None, "a"]
         text = [{"output_type": "stream", "text": "x" * 2**27}]
         assert one.do("clean", parts=[text, "a"]) == [None, "a"]

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import hostile_pages
 import nbformat
-import psutil
 import pytest
 from nbconvert.exporters import HTMLExporter
 
@@ -16,9 +15,7 @@ from proctor.pages.cleaning import cleaned
 from proctor.pages.limits import PageLimits
 from proctor.pages.markup import Renderer
 
-# Beyond what this process has mapped already; the child of the engine is a small one.
-MEMORY_BYTES = psutil.Process().memory_info().vms + 2**30
-LIMITS = PageLimits(cpu_seconds=6.0, cell_cpu_seconds=1.0, memory_bytes=MEMORY_BYTES)
+LIMITS = PageLimits(cpu_seconds=6.0, cell_cpu_seconds=1.0, memory_bytes=2**30)
 
 
 def cells(*texts: str) -> list:
