@@ -31,6 +31,7 @@ from proctor.intake.staging import Staged, stage, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.collect import is_time
 from proctor.plugin.run_times import RunTimes
+from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.settings import Proctor
@@ -82,7 +83,7 @@ class Autograde(NbgraderAutograde):
         """What nobody in a sandbox may see, beside the course secret."""
         folders = self.coursedir
         names = [folders.source_directory, folders.submitted_directory, folders.autograded_directory]
-        names += [folders.feedback_directory, verdict.FOLDER, STAGED]
+        names += [folders.feedback_directory, verdict.FOLDER, STAGED, SEALED]
         # A path, if the gradebook is a file.
         kind, _, database = folders.db_url.partition(":///")
         return [self._root / name for name in [*names, *([database] if kind == "sqlite" else [])]]
