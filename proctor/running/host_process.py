@@ -184,7 +184,7 @@ class HostProcess:
         try:
             return channel.receive(self._frame_deadline(), watch=watch)
         except ChannelTimeout as error:
-            raise self._lost("its kernel stopped in the middle of a word") from error
+            raise self._lost(self.running.check() or "its kernel stopped in the middle of a word") from error
         except BadFrame as error:
             raise Accident("its kernel said something that can't be understood") from error
         except FrameError as error:

@@ -84,7 +84,9 @@ class Running:
         """The limit of the whole sandbox that is or was passed, in plain words; None if there is none."""
         if self._passed is None:
             exhausted = self._group is not None and self._group.exhausted()
-            self._passed = passed(self.usage(), self.limits, exhausted)
+            said = passed(self.usage(), self.limits, exhausted)
+            # The watcher may have found a reason meanwhile, and ended what would have shown it here.
+            self._passed = self._passed or said
         return self._passed
 
     def kill(self) -> None:

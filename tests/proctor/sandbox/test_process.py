@@ -357,3 +357,17 @@ hold()
         assert running.cpu_seconds() > 1.4
     finally:
         running.kill()
+
+
+def test_a_look_that_comes_too_late_does_not_forget_what_the_watcher_has_found():
+    class Late(Running):
+        def __init__(self):
+            self.limits, self._group, self._passed = LIMITS, None, None
+
+        def usage(self):
+            # While this look is under way, the watcher finds a reason and ends all, so that nothing is left to see.
+            self._passed = "used more than 300 MiB of memory"
+            return process.Usage(0, 0, 0, 0)
+
+    one = Late()
+    assert one.check() == one.check() == "used more than 300 MiB of memory"
