@@ -20,7 +20,7 @@ from proctor.notebooks import cells as notebook_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "source" / "assignment2").glob("*.ipynb"))
-# A notebook takes seconds, the whole some minutes on two cores, more beside other tests; this only ends a demo that hangs.
+# The whole takes some minutes on two cores, more beside other tests; this only ends a demo that hangs.
 HANGS = 1_800
 
 
