@@ -9,23 +9,19 @@ from __future__ import annotations
 import functools
 import gc
 import math
-import os
-import resource
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proctor.catalogue import cheating, inprocess
-from proctor.catalogue.forked import run_forked
+from proctor.catalogue import cheating, inprocess, mutant_table
+from proctor.catalogue.forked import limit_computing, run_forked
 from proctor.catalogue.inprocess import CellResult
 from proctor.catalogue.mutant_runs import Target, public_part
-from proctor.catalogue.mutant_table import shown_question
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.solution_text import SolutionText
-from proctor.catalogue.variant_runs import preload, prepared
+from proctor.catalogue.variant_runs import in_copy, preload, prepared
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 
@@ -149,7 +145,7 @@ def _tried(
         for kind in cheating.KINDS:
             text = _decorated(solution, f"cheating({kind!r}, {{line}})", line)
             limit = math.ceil(_TIMES_AS_LONG * seconds) + _SECONDS_MORE
-            jobs[f"{line} {kind}"] = functools.partial(run, target, {target.cell: text}, table=table, limit=limit)
+            jobs[f"{line} {kind}"] = functools.partial(run, target, {target.cell: text}, calls=table, limit=limit)
     cheats = {}
     for job, outcome in run_forked(jobs, at_once=at_once, timeout=timeout):
         line, kind = job.split(" ")
@@ -180,7 +176,7 @@ def _run_in_copy(
     target: Target,
     sources: Mapping[str, str],
     answer: Callable[[], Any] | None = None,
-    table: Path | None = None,
+    calls: Path | None = None,
     limit: int | None = None,
 ) -> Any:
     """Under "cells", by test cell: message of a failure or None, and how often the cheat was not honest in it.
@@ -188,12 +184,9 @@ def _run_in_copy(
     Under "answer" what `answer` returns. This process is killed when it has computed for `limit` seconds.
     """
     if limit is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-    if table is not None:
-        cheating.use(table)
-    folder = Path(tempfile.mkdtemp(dir=scratch), beside.name)
-    shutil.copytree(beside, folder)
-    os.chdir(folder)
+        limit_computing(limit)
+    if calls is not None:
+        cheating.use(calls)
     needed = {id(notebook["cells"][number]) for number in target.needed}
     found: dict[str, tuple[str | None, int]] = {}
     before = 0
@@ -205,21 +198,14 @@ def _run_in_copy(
         before = cheating.deviations()
         return False
 
-    inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note, key=key)
-    os.chdir("/")
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    with in_copy(beside, scratch):
+        inprocess.run(notebook, sources=sources, cells=lambda cell: id(cell) in needed, last=note, key=key)
     return {"cells": found, "answer": answer and answer()}
 
 
 def as_text(tried: Sequence[Tried]) -> str:
     """A row for each solution cell and one for all; below them each cheat that is not lost, with the cells it keeps."""
-    rows = [_row(one) for one in tried]
-    total = ("all", "", *(str(sum(int(row[column]) for row in rows)) for column in range(2, len(_HEADINGS))))
-    widths = [max(len(row[column]) for row in (_HEADINGS, *rows, total)) for column in range(len(_HEADINGS))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in (_HEADINGS, *rows, total)
-    ]
+    lines = mutant_table.table(_HEADINGS, [_row(one) for one in tried])
     for one in tried:
         lines += [f"{c.cell}, {c.function}: {c.kind} keeps {', '.join(c.kept)}" for c in one.not_lost]
     return "\n".join(lines)
@@ -228,4 +214,4 @@ def as_text(tried: Sequence[Tried]) -> str:
 def _row(one: Tried) -> tuple[str, ...]:
     honest = sum(not cheat.deviated for cheat in one.cheats)
     numbers = (len(one.cheats), len(one.cheats) - honest - len(one.not_lost), honest, len(one.not_lost))
-    return shown_question(one.target.question), one.target.cell, *map(str, numbers)
+    return mutant_table.shown_question(one.target.question), one.target.cell, *map(str, numbers)

@@ -77,6 +77,14 @@ def run_forked(jobs: Mapping[str, Callable[[], Any]], *, at_once: int, timeout: 
             _end(receiver, process)
 
 
+def limit_computing(seconds: int) -> None:
+    """This process is killed (SIGXCPU) when it has computed for so long."""
+    # Not everywhere, and `run_forked` says so.
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+
+
 def _answer(job: Callable[[], Any], sender: connection.Connection, timeout: float) -> None:
     # A session of its own, so that killing its process group takes whatever the job started with it.
     os.setsid()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 import math
-import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,12 +14,12 @@ from typing import Any
 
 from proctor.catalogue import inprocess, recording, rewriting
 from proctor.catalogue.entries import question
-from proctor.catalogue.forked import Outcome, run_forked
+from proctor.catalogue.forked import Outcome, limit_computing, run_forked
 from proctor.catalogue.inprocess import CellResult
 from proctor.catalogue.mutants import Mutant, Rules, mutants_of, mutations
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.solution_text import SolutionText
-from proctor.catalogue.variant_runs import has_effect, preload, prepared
+from proctor.catalogue.variant_runs import has_effect, in_copy, preload, prepared
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 
@@ -215,13 +213,7 @@ def _run_in_copy(
     This process is killed when it has computed for `limit` seconds.
     """
     if limit is not None:
-        # Not everywhere, and `run_forked` says so.
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-    folder = Path(tempfile.mkdtemp(dir=scratch), beside.name)
-    shutil.copytree(beside, folder)
-    os.chdir(folder)
+        limit_computing(limit)
     needed = {id(notebook["cells"][number]) for number in target.needed}
 
     def fails(result: CellResult) -> bool:
@@ -230,9 +222,8 @@ def _run_in_copy(
     # While values are recorded a test may fail, because the recording shows; the next one shows more.
     last = fails if answer is None else None
     chosen = lambda cell: id(cell) in needed  # noqa: E731
-    results = inprocess.run(notebook, sources=sources, cells=chosen, last=last, key=key)
-    os.chdir("/")
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    with in_copy(beside, scratch):
+        results = inprocess.run(notebook, sources=sources, cells=chosen, last=last, key=key)
     if answer is not None:
         return answer()
     return next((f"{result.label}: {result.message}" for result in results if fails(result)), None)

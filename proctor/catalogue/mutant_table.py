@@ -20,7 +20,7 @@ def shown_question(name: str) -> str:
 
 def as_text(examined: Sequence[Examined], equivalent: Collection[Mutant]) -> str:
     """A row for each solution cell and one for all; below them the mutants that survive, as a change of lines."""
-    lines = _table(_HEADINGS, [_row(one, equivalent) for one in examined])
+    lines = table(_HEADINGS, [_row(one, equivalent) for one in examined])
     timed_out = sum(one.timed_out for one in examined)
     if timed_out:
         lines.append(f"{timed_out} of the killed ran into the time-out.")
@@ -37,7 +37,7 @@ def rewritten_as_text(examined: Sequence[Examined]) -> str:
     for one in examined:
         numbers = (len(one.made), len(one.surviving), len(one.lost), one.seconds)
         rows.append((shown_question(one.target.question), one.target.cell, *(f"{number:.0f}" for number in numbers)))
-    lines = _table(_RIGHT, rows)
+    lines = table(_RIGHT, rows)
     for one in examined:
         for number, why in sorted(one.lost.items()):
             lines += ["", one.made[number].shown, f"    {why}"]
@@ -64,7 +64,8 @@ def _row(one: Examined, equivalent: Collection[Mutant]) -> tuple[str, ...]:
     return shown_question(one.target.question), one.target.cell, *(f"{number:.0f}" for number in numbers)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: headings, a row for each solution cell, and the sums of all columns of numbers."""
     total = ("all", "", *(str(sum(int(row[column]) for row in rows)) for column in range(2, len(headings))))
     widths = [max(len(row[column]) for row in (headings, *rows, total)) for column in range(len(headings))]
     return [_aligned(row, widths) for row in (headings, *rows, total)]

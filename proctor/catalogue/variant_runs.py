@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,19 @@ def prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def in_copy(beside: Path, scratch: str) -> Iterator[None]:
+    """Makes a copy of a folder the current one for the time of a block, and removes it."""
+    folder = Path(tempfile.mkdtemp(dir=scratch), beside.name)
+    shutil.copytree(beside, folder)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir("/")
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
 def _run_before(path: Path, folder: Path) -> list[str]:
     os.chdir(folder)
     results = inprocess.run(path, cells=lambda cell: has_effect(cell) and notebook_cells.role(cell) != "test")
@@ -171,10 +185,8 @@ def _run_in_copy(
     sources: Mapping[str, str],
     cells: Callable[[dict[str, Any]], bool] | None,
 ) -> list[dict[str, Any]]:
-    folder = Path(tempfile.mkdtemp(dir=scratch), path.parent.name)
-    shutil.copytree(beside, folder)
-    os.chdir(folder)
-    results = inprocess.run(path, sources=sources, cells=cells, key=key)
+    with in_copy(beside, scratch):
+        results = inprocess.run(path, sources=sources, cells=cells, key=key)
     return [dataclasses.asdict(dataclasses.replace(result, stdout="")) for result in results]
 
 

@@ -120,11 +120,25 @@ def test_rows_are_asked_one_by_one_only_where_that_gives_the_same():
     assert torch.equal(centred(x), x - x.mean(dim=0))
 
 
-TEST = """assert abs(third(1.0) - 1 / 3) < {tolerance}"""
+KEYED = """from dl1.contract import protocol
+assert protocol.seed("x") != {seed}
+assert third(1.0) == 1 / 3"""
 
 
-@pytest.mark.parametrize(("tolerance", "status", "hurt"), [("1e-6", 0, 0), ("1e-12", 1, 2)])
-def test_the_command_fails_if_a_right_answer_loses_points(tmp_path, capsys, monkeypatch, tolerance, status, hurt):
+@pytest.mark.parametrize("what", [[], ["--mutants"], ["--rewritten"], ["--cheats"]])
+def test_each_of_the_runs_draws_from_the_key_that_it_is_given(tmp_path, capsys, monkeypatch, what):
+    from dl1.contract import protocol
+
+    entry = """[[wrong]]\nname = "half"\ncell = "q1_1_third"\nloses = ["q1_1_value"]\nhint = "x / 2"
+change = [["x / 3", "x / 2"]]\n"""
+    write_course(tmp_path, KEYED.format(seed=protocol.seed("x")), monkeypatch)
+    (tmp_path / "1a_numbers.toml").write_text(entry)
+    assert main([str(tmp_path), str(tmp_path), *what]) == 2
+    assert "the reference" in capsys.readouterr().err
+    assert main([str(tmp_path), str(tmp_path), *what, "--key", "another"]) != 2
+
+
+def write_course(folder, test_source, monkeypatch):
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MPLBACKEND"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     solution = {"grade": False, "grade_id": "q1_1_third", "solution": True, "locked": False}
@@ -132,10 +146,18 @@ def test_the_command_fails_if_a_right_answer_loses_points(tmp_path, capsys, monk
     source = "def third(x):\n    ### BEGIN SOLUTION\n    return x / 3\n    ### END SOLUTION"
     cells = [
         {"cell_type": "code", "metadata": {"nbgrader": solution}, "source": source},
-        {"cell_type": "code", "metadata": {"nbgrader": test}, "source": TEST.format(tolerance=tolerance)},
+        {"cell_type": "code", "metadata": {"nbgrader": test}, "source": test_source},
     ]
     content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    (tmp_path / "1a_numbers.ipynb").write_text(json.dumps(content))
+    (folder / "1a_numbers.ipynb").write_text(json.dumps(content))
+
+
+TEST = """assert abs(third(1.0) - 1 / 3) < {tolerance}"""
+
+
+@pytest.mark.parametrize(("tolerance", "status", "hurt"), [("1e-6", 0, 0), ("1e-12", 1, 2)])
+def test_the_command_fails_if_a_right_answer_loses_points(tmp_path, capsys, monkeypatch, tolerance, status, hurt):
+    write_course(tmp_path, TEST.format(tolerance=tolerance), monkeypatch)
     assert main([str(tmp_path), str(tmp_path), "--rewritten"]) == status
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1].endswith(f"{2 - hurt} unharmed, {hurt} hurt")
