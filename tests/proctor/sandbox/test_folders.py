@@ -14,15 +14,14 @@ from proctor.sandbox.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[3]
 OWNER = """
-import os, sys, time
+import subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
 from proctor.sandbox.folders import OwnFolder
 folder = OwnFolder("results-")
 (folder.path / "kept").mkdir()
 (folder.path / "kept" / "copy").write_text("answer")
-# What a program inherits from whoever is killed must not keep the folder.
-if os.fork() == 0:
-    os.execv("/bin/sleep", ["sleep", "600"])
+# What a program inherits from whoever is killed must not keep the folder. Popen waits until it has begun.
+subprocess.Popen(["/bin/sleep", "600"], close_fds=False)
 print(folder.path, flush=True)
 time.sleep(600)
 """
