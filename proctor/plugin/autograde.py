@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import traceback
@@ -23,13 +22,15 @@ from nbgrader.utils import find_all_files
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED, NOTES_ID, Submission
+from proctor.grading import FAILED, Submission
 from proctor.intake.copier import printable
-from proctor.intake.inert import OF_NBGRADER, TIMESTAMP, make_inert
-from proctor.intake.rebuild import Rebuilt, match_files, rebuild
-from proctor.intake.staging import Staged, stage, state_of
+from proctor.intake.inert import make_inert
+from proctor.intake.rebuild import Rebuilt
+from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
-from proctor.plugin.collect import is_time
+from proctor.plugin import points
+from proctor.plugin.finished import Finished
+from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
@@ -127,23 +128,23 @@ class Autograde(NbgraderAutograde):
             return self._make_room(assignment_id, student_id)
 
     def _make_room(self, assignment_id: str, student_id: str) -> bool:
-        done = self._done(assignment_id, student_id)
+        done = Finished(self._root, assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
         made = [destination / f"{name}.ipynb" for name in self._expected()]
-        finished = done.is_file() and all(path.is_file() for path in made)
-        if finished and not self.force and self._state(done) == state_of(self._submitted(assignment_id, student_id)):
+        finished = done.exists() and all(path.is_file() for path in made)
+        if finished and not self.force and done.state() == state_of(self._submitted(assignment_id, student_id)):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = "graded before"
             return False
         # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
         # its end: so they go before anything that can fail.
-        done.unlink(missing_ok=True)
-        self._give_zero(assignment_id, student_id)
+        done.forget()
+        points.clear(self.coursedir, assignment_id, student_id, self._expected())
         if self.coursedir.notebook_id == "*":
-            shutil.rmtree(done.parent, ignore_errors=True)
+            shutil.rmtree(done.folder, ignore_errors=True)
             shutil.rmtree(destination, ignore_errors=True)
         else:
-            for path in (*made, *(done.with_name(f"{path.stem}.json") for path in made)):
+            for path in (*made, *(done.folder / f"{path.stem}.json" for path in made)):
                 path.unlink(missing_ok=True)
         return True
 
@@ -152,10 +153,10 @@ class Autograde(NbgraderAutograde):
         self._times.begin(student_id)
         self._outcomes[student_id] = "not graded, its points are 0: stopped while it was prepared"
         with self._said_of(student_id):
-            self._stage(assignment_id, student_id)
+            self._prepare(assignment_id, student_id)
             super().init_assignment(assignment_id, student_id)
             # Once more: a first submission has its entries only now.
-            self._give_zero(assignment_id, student_id)
+            points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._outcomes[student_id] = "not graded to its end; see the log"
 
     @contextlib.contextmanager
@@ -167,19 +168,6 @@ class Autograde(NbgraderAutograde):
             said = str(error) if isinstance(error, ProctorError | OSError) else f"{type(error).__name__}: {error}"
             self._outcomes[student_id] = f"not graded, its points are 0: {said}"
             raise
-
-    def _give_zero(self, assignment_id: str, student_id: str) -> None:
-        names = self._expected()
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            try:
-                submission = gradebook.find_submission(assignment_id, student_id)
-            except MissingEntry:
-                return
-            for notebook in submission.notebooks:
-                for one in notebook.grades if notebook.name in names else ():
-                    if one.cell.cell_type == "code":
-                        one.auto_score, one.needs_manual_grade = 0, False
-            gradebook.db.commit()
 
     def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
         """Resources with what the execution step needs."""
@@ -227,19 +215,14 @@ class Autograde(NbgraderAutograde):
                 failed.append(name)
                 continue
             notes += len(record.notes)
-            differences += [
-                f"{name}: {line}" for line in verdict.compare(record, self._scores(assignment_id, student_id, name))
-            ]
+            scores = points.autograded(self.coursedir, assignment_id, student_id, name)
+            differences += [f"{name}: {line}" for line in verdict.compare(record, scores)]
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
         whole = not failed and self.coursedir.notebook_id == "*"
         state = self._staged.state if whole else None
-        done = self._done(assignment_id, student_id)
-        done.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = done.with_suffix(".draft")
-        draft.write_text(json.dumps({"state": state, "differences": differences}))
-        os.replace(draft, done)
+        Finished(self._root, assignment_id, student_id).write(state, differences)
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
@@ -260,45 +243,22 @@ class Autograde(NbgraderAutograde):
             self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
         return names
 
-    def _stage(self, assignment_id: str, student_id: str) -> None:
+    def _prepare(self, assignment_id: str, student_id: str) -> None:
         source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id))
-        ready = stage(
-            self._submitted(assignment_id, student_id), self._scratch / "files", self._own_files(assignment_id, source)
-        )
-        for line in ready.for_staff:
-            self.log.warning("%s: %s", printable(student_id), line)
-        self._staged = ready
         folder = Path(self._format_source(assignment_id, student_id))
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        # Beside the notebooks lie only what nbgrader needs and what a page shows: nothing that any tool runs or loads.
-        for name in OF_NBGRADER:
-            if (ready.files / name).is_file():
-                shutil.copyfile(ready.files / name, folder / name)
-        if not is_time(folder / TIMESTAMP):
-            (folder / TIMESTAMP).unlink()
-            ready.notes.append(f"left out {TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
-        for path, picture in ready.pictures.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture, folder / path)
-        self._rebuild(student_id, folder, source)
-
-    def _rebuild(self, student_id: str, folder: Path, source: Path) -> None:
         names = self._expected()
-        matched, more = match_files(names, self._staged.notebooks)
-        for name in names:
-            try:
-                rebuilt = rebuild(notebook_cells.read(source / f"{name}.ipynb"), matched[name])
-            except Exception as error:
-                # Of one notebook; the others of the submission, and other students, still get their grades.
-                cells = [{"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": _BROKEN}]
-                rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-                said = str(error) if isinstance(error, ProctorError) else f"{source}: {type(error).__name__}: {error}"
-                self._broken[str(folder / f"{name}.ipynb")] = said
-            rebuilt.notes += [printable(line, 300) for line in [*more, *self._staged.notes]]
-            self._rebuilt[f"{student_id}/{name}"] = rebuilt
-            text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))
-            (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        ready = prepare(
+            self._submitted(assignment_id, student_id),
+            self._scratch / "files",
+            folder,
+            {name: source / f"{name}.ipynb" for name in names},
+            self._own_files(assignment_id, source),
+        )
+        for line in ready.staged.for_staff:
+            self.log.warning("%s: %s", printable(student_id), line)
+        self._staged = ready.staged
+        self._rebuilt |= {f"{student_id}/{name}": rebuilt for name, rebuilt in ready.rebuilt.items()}
+        self._broken |= {str(folder / f"{name}.ipynb"): why for name, why in ready.broken.items()}
         self.notebooks = [str(folder / f"{name}.ipynb") for name in names]
 
     def _own_files(self, assignment_id: str, source: Path) -> dict[str, Path]:
@@ -324,20 +284,6 @@ class Autograde(NbgraderAutograde):
         path.write_text(nbformat.writes(nbformat.from_dict(notebook)), encoding="utf-8")
         record = verdict.record_path(self._root, submission.assignment, submission.student, submission.notebook)
         record.unlink(missing_ok=True)
-
-    def _scores(self, assignment_id: str, student_id: str, name: str) -> dict[str, float | None]:
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            submitted = gradebook.find_submission_notebook(name, assignment_id, student_id)
-            return {one.name: one.auto_score for one in submitted.grades if one.cell.cell_type == "code"}
-
-    def _done(self, assignment_id: str, student_id: str) -> Path:
-        return verdict.record_path(self._root, assignment_id, student_id, "x").parent / _DONE
-
-    def _state(self, done: Path) -> str | None:
-        try:
-            return json.loads(done.read_text())["state"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
     def _submitted(self, assignment_id: str, student_id: str) -> Path:
         return Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
+from proctor.plugin.finished import Finished
 
 _SHOWN = 10
 _MAX_SECRET = 1_000
@@ -87,7 +87,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         pages = [page for page in pages if page.is_file() and not page.is_symlink()]
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
-        if not (self._folder(student) / "complete.json").is_file():
+        if not self._finished(student).exists():
             raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
@@ -134,24 +134,20 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         return student not in excluded and fnmatch.fnmatchcase(student, self.coursedir.student_id or "*")
 
     def _compare(self, student: str, notebook: str, scores: dict[str, float | None]) -> list[str]:
-        path = self._folder(student) / f"{notebook}.json"
-        if not path.exists() and not path.is_symlink():
-            # A notebook that could not be graded has 0 points and no record.
-            return [f"{name}: {score:g} in the gradebook, and no verdict" for name, score in scores.items() if score]
         try:
+            path = self._finished(student).folder / f"{notebook}.json"
+            if not path.exists() and not path.is_symlink():
+                # A notebook that could not be graded has 0 points and no record.
+                return [f"{name}: {score:g} in the gradebook, no verdict" for name, score in scores.items() if score]
             return verdict.compare(verdict.load(path), scores)
         except ProctorError as error:
             return [str(error)]
 
     def _said_after_grading(self, student: str) -> list[str]:
-        path = self._folder(student) / "complete.json"
         try:
-            differences = json.loads(path.read_text())["differences"]
-            return [str(line) for line in differences]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, KeyError, TypeError):
-            return [f"{path} can't be read"]
+            return self._finished(student).differences()
+        except ProctorError as error:
+            return [str(error)]
 
-    def _folder(self, student: str) -> Path:
-        return Path(self.coursedir.root) / verdict.FOLDER / self.coursedir.assignment_id / student
+    def _finished(self, student: str) -> Finished:
+        return Finished(Path(self.coursedir.root), self.coursedir.assignment_id, student)

@@ -1,0 +1,64 @@
+"""What is written down once a submission was graded to its end: `complete.json` beside its records of verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from proctor.checking import verdict
+from proctor.errors import ProctorError
+
+_NAME = "complete.json"
+
+
+class Finished:
+    """That a submission was graded to its end, and in which state.
+
+    Args:
+        root: of the course.
+    """
+
+    def __init__(self, root: Path, assignment: str, student: str) -> None:
+        self.folder = verdict.record_path(root, assignment, student, "x").parent
+        self._path = self.folder / _NAME
+
+    def exists(self) -> bool:
+        """Whether it was graded to its end."""
+        return self._path.is_file()
+
+    def state(self) -> str | None:
+        """State of the submission that was graded; None if it was not, or only in part."""
+        try:
+            return json.loads(self._path.read_text())["state"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def differences(self) -> list[str]:
+        """How gradebook and verdicts differed right after grading; nothing if it was not graded to its end.
+
+        Raises:
+            ProctorError: the file can't be read.
+        """
+        try:
+            return [str(line) for line in json.loads(self._path.read_text())["differences"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ProctorError(f"{self._path} can't be read") from error
+
+    def forget(self) -> None:
+        """It is about to be graded again."""
+        self._path.unlink(missing_ok=True)
+
+    def write(self, state: str | None, differences: Sequence[str]) -> None:
+        """Write it down.
+
+        Args:
+            state: of the submission; None, and the next start takes it up again.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self._path.with_suffix(".draft")
+        draft.write_text(json.dumps({"state": state, "differences": list(differences)}))
+        os.replace(draft, self._path)
