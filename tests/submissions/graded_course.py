@@ -61,6 +61,8 @@ class Graded:
             gradebook.add_solution_cell("a1", NOTEBOOK, ASSIGNMENT)
             gradebook.add_grade_cell("essay", NOTEBOOK, ASSIGNMENT, max_score=ESSAY, cell_type="markdown")
             gradebook.add_solution_cell("essay", NOTEBOOK, ASSIGNMENT)
+            gradebook.add_source_cell("a1", NOTEBOOK, ASSIGNMENT, cell_type="code", source="old")
+            gradebook.add_source_cell("essay", NOTEBOOK, ASSIGNMENT, cell_type="markdown", source="Why?")
             for student in ("ada", "ben"):
                 gradebook.add_student(student)
                 gradebook.add_submission(ASSIGNMENT, student, timestamp=DUE)
