@@ -16,6 +16,7 @@ from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
 from proctor.plugin.finished import Finished
+from proctor.plugin.standing import Standing, Standings
 
 _SHOWN = 10
 _MAX_SECRET = 1_000
@@ -46,12 +47,15 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 "them again with nbgrader autograde --force --student=ID, or leave them out with "
                 "--CourseDirectory.student_id_exclude=ID,ID"
             )
-        released, failed = 0, {}
+        released, failed, standings = 0, {}, self._standings()
         for folder in self._folders():
             student = folder.parent.name
             try:
-                self._release(folder)
+                standing = standings[student]
+                self._release(folder, standing)
                 released += 1
+                if standing.count():
+                    self.log.warning("released with a mark: %s: %s", printable(student), standing.line())
             except Exception as error:
                 # Of whatever kind: the others are waiting for theirs.
                 known = isinstance(error, ProctorError | OSError)
@@ -75,7 +79,22 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             if folder.is_dir() and not folder.is_symlink() and self._is_meant(folder.parent.name)
         ]
 
-    def _release(self, folder: Path) -> None:
+    def _standings(self) -> dict[str, Standing]:
+        """How far the grading of each student's submission is."""
+        assignment = self.coursedir.assignment_id
+        standings = Standings(self.coursedir, assignment)
+        # Of somebody who has left the course there are only the records.
+        found = {folder.parent.name: Standing(standings.unfinished(folder.parent.name)) for folder in self._folders()}
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                return found
+            for submission in gradebook.assignment_submissions(assignment):
+                found[submission.student.id] = standings.of(submission)
+        return found
+
+    def _release(self, folder: Path, standing: Standing) -> None:
         """Put a student's pages where the student's own nbgrader looks for them.
 
         Raises:
@@ -87,8 +106,8 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         pages = [page for page in pages if page.is_file() and not page.is_symlink()]
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
-        if self._finished(student).state() is None:
-            raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
+        if standing.unfinished:
+            raise ProctorError(f"{standing.unfinished}, then generate_feedback")
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
             raise ProctorError(

@@ -288,6 +288,8 @@ def test_of_several_the_last_before_the_due_date_is_chosen(inbound):
     engine.duedate = day - datetime.timedelta(days=1)
     assert engine._chosen(records) is records[1]
     # Who has an extension has one here, too.
-    engine.config.Proctor.extensions = {engine.coursedir.assignment_id: {"ada": (day + datetime.timedelta(days=1)).replace(tzinfo=datetime.UTC)}}
+    engine.config.Proctor.extensions = {
+        engine.coursedir.assignment_id: {"ada": (day + datetime.timedelta(days=1)).replace(tzinfo=datetime.UTC)}
+    }
     del engine.lateness
     assert engine._chosen(records) is records[2]
