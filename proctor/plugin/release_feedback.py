@@ -16,6 +16,8 @@ from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
 from proctor.plugin.finished import Finished
+from proctor.plugin.lateness import Lateness
+from proctor.plugin.page_state import refuse_older
 from proctor.plugin.standing import Standing, Standings
 
 _SHOWN = 10
@@ -35,6 +37,10 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             ExchangeError: there is a difference, and nothing was released; or some student's feedback can't be
                 released, and that of the others was. The text names the students.
         """
+        try:
+            lateness = Lateness(self)
+        except ProctorError as error:
+            self.fail(f"nothing was released: {error}")
         differences = self._differences()
         if differences:
             for student, lines in differences.items():
@@ -47,7 +53,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 "them again with nbgrader autograde --force --student=ID, or leave them out with "
                 "--CourseDirectory.student_id_exclude=ID,ID"
             )
-        released, failed, standings = 0, {}, self._standings()
+        released, failed, standings = 0, {}, self._standings(lateness)
         for folder in self._folders():
             student = folder.parent.name
             try:
@@ -79,7 +85,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             if folder.is_dir() and not folder.is_symlink() and self._is_meant(folder.parent.name)
         ]
 
-    def _standings(self) -> dict[str, Standing]:
+    def _standings(self, lateness: Lateness) -> dict[str, Standing]:
         """How far the grading of each student's submission is."""
         assignment = self.coursedir.assignment_id
         standings = Standings(self.coursedir, assignment)
@@ -91,7 +97,11 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             except MissingEntry:
                 return found
             for submission in gradebook.assignment_submissions(assignment):
-                found[submission.student.id] = standings.of(submission)
+                standing = found[submission.student.id] = standings.of(submission)
+                try:
+                    refuse_older(self.coursedir, lateness, submission)
+                except ProctorError as error:
+                    standing.unfinished = standing.unfinished or str(error)
         return found
 
     def _release(self, folder: Path, standing: Standing) -> None:
@@ -107,7 +117,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
         if standing.unfinished:
-            raise ProctorError(f"{standing.unfinished}, then generate_feedback")
+            raise ProctorError(standing.unfinished)
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
             raise ProctorError(

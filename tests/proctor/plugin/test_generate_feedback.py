@@ -11,11 +11,14 @@ from graded_course import ASSIGNMENT, DUE, NOTEBOOK, config, copied, made_once, 
 from traitlets.config import Configurable
 
 from proctor.checking import verdict
+from proctor.errors import ProctorError
 from proctor.pages.page import Page
 from proctor.plugin import feedback, page_grades
 from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
 from proctor.plugin.generate_feedback import GenerateFeedback
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_grades import PageGrades, write_template
+from proctor.plugin.page_state import refuse_older
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
@@ -98,6 +101,27 @@ def test_a_page_is_made_anew_for_whom_something_changed_and_for_nobody_else(grad
     assert make(graded) == ["ada"]
     assert make(graded) == []
     assert make(graded, force=True) == ["ada", "ben"]
+
+
+def test_a_page_that_is_older_than_a_comment_is_not_released(graded, undrawn):
+    def refused(student: str) -> str:
+        with graded.gradebook() as gradebook:
+            submission = gradebook.find_submission(ASSIGNMENT, student)
+            try:
+                refuse_older(graded.directory(), Lateness(App()), submission)
+            except ProctorError as error:
+                return str(error)
+        return ""
+
+    assert refused("ada") == ""
+    make(graded)
+    comment(graded, "ada", "Well said")
+    assert refused("ada") == (
+        "points, comments or verdicts changed since the page of 2a was made; run nbgrader generate_feedback hw"
+    )
+    assert refused("ben") == ""
+    make(graded)
+    assert refused("ada") == ""
 
 
 def test_a_late_rule_acts_on_the_points_as_they_are_now(graded):
