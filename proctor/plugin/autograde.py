@@ -145,12 +145,12 @@ class Autograde(NbgraderAutograde):
         made = [destination / f"{name}.ipynb" for name in self._expected()]
         finished = done.exists() and all(path.is_file() for path in made)
         same = finished and done.state() == state_of(self._submitted(assignment_id, student_id))
-        again = self._current.why_again(student_id, done) if same else ""
+        again = self._current.why_again(done, self._expected()) if same else ""
         if same and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
-        self._current.begin(student_id, again)
+        self._current.begin(student_id, done, again)
         # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
         # its end: so they go before anything that can fail.
         done.forget()
@@ -239,7 +239,7 @@ class Autograde(NbgraderAutograde):
         # Without a state the next start takes the submission up again.
         whole = not failed and self.coursedir.notebook_id == "*"
         state = self._staged.state if whole else None
-        made_with = self._current.made_with(student_id)
+        made_with = self._current.made_with(student_id, self._expected())
         Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"

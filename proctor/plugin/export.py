@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
+from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
 
 from proctor.errors import ProctorError
@@ -23,6 +24,7 @@ COLUMNS = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
     *("raw_score", "late_submission_penalty", "score", "max_score", "waiting", "missing"),
 )
+BUSY = "if another command is writing into it, run this again when that is done"
 NOTHING = "nothing was handed in"
 OPTION = "--GradesTable.allow_incomplete=True"
 # What a spreadsheet would take for a formula.
@@ -53,6 +55,8 @@ class GradesTable(ExportPlugin):
             rows = list(self._rows(gradebook, lateness))
         except ProctorError as error:
             self._refuse(str(error))
+        except DBAPIError as error:
+            self._refuse(f"nothing was written: the gradebook can't be used ({error.orig}); {BUSY}")
         missing = [row for row in rows if row["missing"] not in ("", NOTHING)]
         for row in missing:
             self.log.warning(

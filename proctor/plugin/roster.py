@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 from nbgrader.apps.dbapp import DbBaseApp, DbStudentImportApp
+from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
@@ -134,7 +135,10 @@ def import_roster(app: DbStudentImportApp) -> None:
         app.fail("%s: can't be read (%s). Nobody was imported", path, error.strerror)
     for line in notes:
         app.log.warning("%s", line)
-    with Gradebook(app.coursedir.db_url, app.course_id, app.authenticator) as gradebook:
-        for student, fields in students.items():
-            gradebook.update_or_create_student(student, **fields)
+    try:
+        with Gradebook(app.coursedir.db_url, app.course_id, app.authenticator) as gradebook:
+            for student, fields in students.items():
+                gradebook.update_or_create_student(student, **fields)
+    except DBAPIError as error:
+        app.fail("not all were imported: the gradebook can't be used (%s); run this again", error.orig)
     app.log.info("imported %d students from %s", len(students), path.name)

@@ -1,6 +1,5 @@
 """Feedback is not released while the gradebook says something else than the verdicts."""
 
-import datetime
 import json
 import os
 import shutil
@@ -220,15 +219,12 @@ def test_a_page_of_one_that_was_graded_in_part_or_before_the_last_one_came_is_no
     assert "ada: graded in part; run nbgrader autograde hw --student=ada" in caplog.text
     assert graded.pages == ["ben"]
     graded.complete("ada", [])
-    with graded.gradebook() as gradebook:
-        gradebook.find_submission(ASSIGNMENT, "ada").timestamp = datetime.datetime(2026, 3, 1)
-        gradebook.db.commit()
     folder = graded.root / "submitted" / "ada" / ASSIGNMENT
     folder.mkdir(parents=True)
     (folder / "timestamp.txt").write_text("2026-03-01 00:00:01 UTC")
     with pytest.raises(ExchangeError, match="but not to ada;"):
         graded.release()
-    assert "ada: a newer one was collected and isn't graded" in caplog.text
+    assert "ada: another one was collected and isn't graded" in caplog.text
 
 
 def test_pages_on_which_something_waits_are_released_and_named(graded, caplog):
