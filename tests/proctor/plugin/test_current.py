@@ -5,14 +5,13 @@ import json
 import exercise
 import pytest
 from course_folder import Course
+from graded_course import ASSIGNMENT, Graded, source_notebook
 
+from proctor.plugin.current import Current
 from proctor.sandbox.bubblewrap import availability
+from proctor.settings import Proctor
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
 
 def gradebook(course: Course):
@@ -44,6 +43,8 @@ def edit(course: Course, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
 def test_a_corrected_test_is_used_without_force_and_essays_stay_read(tmp_path):
     course = Course(tmp_path)
     course.submit("ada", exercise.Handed.write)
@@ -74,3 +75,48 @@ def test_a_corrected_test_is_used_without_force_and_essays_stay_read(tmp_path):
     assert course.points() == {"ada": (0, 2, 2)}
     done = course.folder / "proctor_records" / exercise.ASSIGNMENT / "ada" / "complete.json"
     assert json.loads(done.read_text())["state"]
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A course with two notebooks, and a student's submission that was graded with both."""
+    made = Graded(tmp_path)
+    (tmp_path / "source" / ASSIGNMENT).mkdir(parents=True)
+    write(made, "1a", "assert 1")
+    write(made, "2a", "assert 1")
+    current = Current(made.directory(), Proctor(), lambda assignment, source: {})
+    done = made.finished("ada")
+    current.begin("ada", done)
+    done.write("x", [], current.made_with("ada", ["1a", "2a"]))
+    return made, current, done
+
+
+def write(course: Graded, name: str, hidden: str) -> None:
+    path = course.root / "source" / ASSIGNMENT / f"{name}.ipynb"
+    path.write_text(json.dumps(source_notebook(hidden=hidden)))
+
+
+def test_a_run_for_one_notebook_looks_at_that_one_and_leaves_the_others_as_stale_as_they_were(two):
+    course, current, done = two
+    both = ["1a", "2a"]
+    assert current.why_again(done, both) == ""
+    write(course, "1a", "assert 2")
+    write(course, "2a", "assert 2")
+    assert current.why_again(done, both) == "the tests of 1a, 2a changed"
+    assert current.why_again(done, ["2a"]) == "the tests of 2a changed"
+    current.begin("ada", done, current.why_again(done, ["2a"]))
+    assert current.outcome("ada") == "graded again (the tests of 2a changed)"
+    done.write("x", [], current.made_with("ada", ["2a"]))
+    assert current.why_again(done, ["2a"]) == ""
+    assert current.why_again(done, both) == "the tests of 1a changed"
+    current.begin("ada", done)
+    done.write("x", [], current.made_with("ada", both))
+    assert current.why_again(done, both) == ""
+
+
+def test_of_one_notebook_after_an_engine_that_wrote_nothing_down_nothing_is_claimed(two):
+    _, current, done = two
+    done.write("x", [])
+    current.begin("ada", done)
+    assert current.made_with("ada", ["2a"]) is None
+    assert current.made_with("ada", ["1a", "2a"]) is not None

@@ -153,3 +153,12 @@ def test_the_tests_of_the_source_stay_and_an_untouched_answer_is_known_by_its_ch
     save(graded, made)
     assert grade(graded) == (0, None, False)
     assert reading.digests(made, {}).keys() == {"essay"}
+
+
+def test_code_that_a_ta_reads_waits_until_it_was_read_also_when_points_are_cleared(graded):
+    with graded.gradebook() as gradebook:
+        gradebook.add_solution_cell("q1", NOTEBOOK, ASSIGNMENT)
+    graded.change("ben", "q1", auto_score=None, needs_manual_grade=True)
+    points.clear(graded.directory(), ASSIGNMENT, "ben", [NOTEBOOK])
+    assert grade(graded, "q1") == (None, None, True)
+    assert grade(graded, "q2") == (0, None, False)
