@@ -1,8 +1,8 @@
-"""The notebook that is graded: the instructor's, with nothing of the student's file but the text of their answers.
+"""The notebook that is graded: the instructor's, with nothing of the student's file but their answers.
 
 Taken from the submission are the sources of solution cells (matched by grade_id; of duplicates the first) and of cells
-that the student added, at their place. Metadata, attachments, outputs, kernelspec and all oddities of the format stay
-behind. What can't be read becomes an untouched notebook, with a plain line that says so.
+that the student added, at their place, with the pictures of those in markdown. Metadata, outputs, kernelspec and all
+oddities of the format stay behind. What can't be read becomes an untouched notebook, with a plain line that says so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proctor.intake.attached import attached
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.notes import students_metadata
+from proctor.pages.sanitise import safe_markdown
 
 MAX_BYTES = 32 * 2**20
 MAX_CELLS = 3_000
@@ -36,6 +39,7 @@ class _Submitted:
     name: str | None
     cell_type: str
     source: str
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
@@ -65,27 +69,37 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
     return Rebuilt(notebook, notes)
 
 
-def _instructors(cell: dict[str, Any], answers: dict[str, str], there: bool, notes: list[str]) -> dict[str, Any]:
+def _instructors(cell: dict[str, Any], answers: dict[str, _Submitted], there: bool, notes: list[str]) -> dict[str, Any]:
     name, role = notebook_cells.grade_id(cell), notebook_cells.role(cell)
     source = notebook_cells.source(cell)
     if role in _ANSWERS:
         if name in answers:
-            source = answers[name]
+            source = answers[name].source
         else:
             source = notebook_cells.cleared(source) if role == "solution" else _cleared_text(source)
             if there:
                 notes.append(f"the answer cell {name} is missing; it counts as unanswered")
-    metadata: dict[str, Any] = {}
+    made = {"cell_type": cell["cell_type"], "id": cell["id"], "metadata": {}, "source": source}
     if name:
-        metadata["nbgrader"] = dict(notebook_cells.nbgrader_metadata(cell))
-    made = {"cell_type": cell["cell_type"], "id": cell["id"], "metadata": metadata, "source": source}
-    return made | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
+        made["metadata"]["nbgrader"] = dict(notebook_cells.nbgrader_metadata(cell))
+    return _whole(made, answers.get(name) if role in _ANSWERS else None)
 
 
 def _added(cell: _Submitted, number: int) -> dict[str, Any]:
     kind = "code" if cell.cell_type == "code" else "markdown"
     made = {"cell_type": kind, "id": f"added-{number}", "metadata": {}, "source": cell.source}
-    return made | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+    return _whole(made, cell)
+
+
+def _whole(cell: dict[str, Any], submitted: _Submitted | None) -> dict[str, Any]:
+    """A cell with all that belongs to its kind; a student's text is harmless from here on, and marked as theirs."""
+    if cell["cell_type"] == "code":
+        return cell | {"outputs": [], "execution_count": None}
+    if submitted is None:
+        return cell
+    cell["source"] = safe_markdown(cell["source"])
+    cell["metadata"] |= students_metadata()
+    return cell | ({"attachments": submitted.attachments} if submitted.attachments else {})
 
 
 def _cleared_text(source: str) -> str:
@@ -97,13 +111,13 @@ def _cleared_text(source: str) -> str:
 
 def _sorted(
     cells: list[_Submitted] | None, known: dict[str, bool], notes: list[str]
-) -> tuple[dict[str, str], dict[str | None, list[tuple[int, _Submitted]]]]:
+) -> tuple[dict[str, _Submitted], dict[str | None, list[tuple[int, _Submitted]]]]:
     """Answers by name, and added cells by the name of the instructor's cell that they follow (None: at the top).
 
     Args:
         known: whether it is an answer, by the name of each of the instructor's cells.
     """
-    answers: dict[str, str] = {}
+    answers: dict[str, _Submitted] = {}
     added: dict[str | None, list[tuple[int, _Submitted]]] = {}
     last: str | None = None
     for number, cell in enumerate(cells or [], start=1):
@@ -115,7 +129,7 @@ def _sorted(
         if cell.name in answers:
             notes.append(f"the cell {cell.name} is there more than once; the first one counts")
         elif known[cell.name]:
-            answers[cell.name] = cell.source
+            answers[cell.name] = cell
     return answers, added
 
 
@@ -167,18 +181,22 @@ def _cells_of(content: dict[str, Any]) -> Iterator[_Submitted]:
         # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook.
         name = name if type(name) is str else cell.get("id")
         kind = cell.get("cell_type")
+        source, pictures = attached(cell, _joined(cell.get("source", cell.get("input", ""))))
         yield _Submitted(
             name if type(name) is str else None,
             kind if type(kind) is str else "",
-            _text(cell.get("source", cell.get("input", ""))),
+            _text(source),
+            pictures,
         )
 
 
-def _text(source: Any) -> str:
+def _joined(source: Any) -> str:
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)
-    if type(source) is not str:
-        return ""
+    return source if type(source) is str else ""
+
+
+def _text(source: str) -> str:
     # A lone surrogate can't be written to any file.
     source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     return source[:MAX_SOURCE]

@@ -28,6 +28,7 @@ from proctor.intake.inert import make_inert
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.album import Album, take_pictures
 from proctor.plugin import points
 from proctor.plugin.finished import Finished
 from proctor.plugin.prepare import prepare
@@ -182,6 +183,7 @@ class Autograde(NbgraderAutograde):
             files=self._staged.files,
             results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
             notes=rebuilt.notes,
+            course_files=self._staged.course_files,
         )
         resources["proctor"] = {
             "submission": submission,
@@ -275,6 +277,8 @@ class Autograde(NbgraderAutograde):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
+        page_limits = Proctor(parent=self).page_limits()
+        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from proctor.intake.rebuild import MAX_BYTES, match_files, rebuild
+from proctor.pages import notes
 
 
 def cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:
@@ -126,7 +127,7 @@ def test_added_cells_keep_their_place_and_nothing_else():
     assert [one["source"] for one in cells][:2] == ["import os", "# Title"]
     assert [one["source"] for one in cells][3:5] == [helper["source"], "a note"]
     assert [one["cell_type"] for one in cells][3:5] == ["code", "markdown"]
-    assert all(one["metadata"] == {} for one in (cells[0], *cells[3:5]))
+    assert [one["metadata"] for one in (cells[0], *cells[3:5])] == [{}, {}, notes.students_metadata()]
     assert len(cells) == len(OURS) + 3
     assert len({one["id"] for one in cells}) == len(cells)
 
