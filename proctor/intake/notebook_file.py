@@ -21,7 +21,8 @@ _MAX_DEPTH = 1_000
 # Strings (group 1: the one that a value follows), and what else gives JSON its shape. A quotation mark that no other
 # one closes is matched by itself, so that the text behind it is not searched again and again.
 _PART = re.compile(rb'"(?:[^"\\]++|\\.)*+"(\s*+:)?|[{}\[\],"]', re.DOTALL)
-_DROPPED = {b'"outputs"': b"[]", b'"attachments"': b"{}"}
+_OUTPUTS, _PICTURES = b'"outputs"', b'"attachments"'
+_CELL = (b"{", b'"cells"')
 _WORDS = (b'"cells"', b'"worksheets"')
 _ENDINGS = (".json", ".txt")
 
@@ -67,8 +68,8 @@ def slimmed(content: bytes, max_bytes: int = MAX_BYTES) -> tuple[bytes, list[str
     found = _large_parts(content)
     if found is None:
         return b"", [f"it is no JSON, or has more than {_MAX_PARTS:,} parts"]
-    outputs = [(begin, end) for key, begin, end in found if key == b'"outputs"']
-    pictures = sorted((end - begin, begin, end) for key, begin, end in found if key != b'"outputs"')
+    outputs = [(begin, end) for key, begin, end in found if key == _OUTPUTS]
+    pictures = sorted((end - begin, begin, end) for key, begin, end in found if key == _PICTURES)
     left = len(content) - sum(end - begin for begin, end in outputs)
     gone: list[tuple[int, int]] = []
     while pictures and left > max_bytes:
@@ -79,8 +80,8 @@ def slimmed(content: bytes, max_bytes: int = MAX_BYTES) -> tuple[bytes, list[str
     if gone:
         size = sum(end - begin for begin, end in gone) / 2**20
         lines.append(
-            f"the pictures pasted into {len(gone)} of its cells ({size:.0f} MB) were left out: with them it is larger "
-            f"than {max_bytes // 2**20} MiB; the answers count"
+            f"{len(gone)} of {len(gone) + len(pictures)} pictures pasted into its cells ({size:.0f} MB) were left out: "
+            f"with them it is larger than {max_bytes // 2**20} MiB; the answers count"
         )
     return _without(content, {**dict.fromkeys(outputs, b"[]"), **dict.fromkeys(gone, b"{}")}), lines
 
@@ -94,7 +95,7 @@ def _without(content: bytes, replaced: dict[tuple[int, int], bytes]) -> bytes:
 
 
 def _large_parts(content: bytes) -> list[tuple[bytes, int, int]] | None:
-    """Key, begin and end of each cell's outputs and attachments; None if the file can't be looked through."""
+    """Key, begin and end of each cell's outputs and of each attachment; None if the file can't be looked through."""
     found: list[tuple[bytes, int, int]] = []
     # Of each open object or list the key that it is the value of; of a list's items that is the list's.
     opened: list[tuple[bytes, bytes]] = []
@@ -107,9 +108,10 @@ def _large_parts(content: bytes) -> list[tuple[bytes, int, int]] | None:
             if not key and opened and opened[-1][0] == b"[":
                 key = opened[-1][1]
             # A cell is an object in a list of the name cells.
-            in_cell = opened and opened[-1] == (b"{", b'"cells"')
-            if dropped is None and in_cell and key in _DROPPED:
-                dropped = (key, part.start(), len(opened))
+            if dropped is None and key == _OUTPUTS and opened and opened[-1] == _CELL:
+                dropped = (_OUTPUTS, part.start(), len(opened))
+            elif dropped is None and opened[-2:] == [_CELL, (b"{", _PICTURES)]:
+                dropped = (_PICTURES, part.start(), len(opened))
             opened.append((text, key))
             key = b""
         elif text in (b"}", b"]"):

@@ -30,7 +30,7 @@ def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = ()) 
         names = ", ".join(printable(path, 60) for path in unreadable)
         parts.append(f"not opened: {names}")
     said = f"graded, but {'; '.join(parts)}" if parts else "graded"
-    return f"{said}{';' if parts else ','} {notes} notes" if notes else said
+    return f"{said}{';' if parts else ','} {notes} note{'s' if notes > 1 else ''}" if notes else said
 
 
 class RunTimes:

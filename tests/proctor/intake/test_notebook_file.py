@@ -32,12 +32,13 @@ def test_outputs_go_before_pictures_and_pictures_before_answers():
     assert first == ANSWER | {"outputs": [], "execution_count": 3}
     assert second == essay
     assert lines == []
-    content, lines = slimmed(notebook(code, essay, {**essay, "attachments": picture(2)}), 4 * MB)
+    both = picture(3) | {"second.png": {"image/png": "A" * 2 * MB}}
+    content, lines = slimmed(notebook(code, essay | {"attachments": both}, essay | {"attachments": {}}), 4 * MB)
     kept = json.loads(content)["cells"]
-    assert [one.get("attachments") for one in kept[1:]] == [{}, picture(2)]
+    assert [one.get("attachments") for one in kept[1:]] == [{**both, "photo.png": {}}, {}]
     assert kept[1]["source"] == "Because."
     assert lines == [
-        "the pictures pasted into 1 of its cells (3 MB) were left out: with them it is larger than 4 MiB; "
+        "1 of 2 pictures pasted into its cells (3 MB) were left out: with them it is larger than 4 MiB; "
         "the answers count"
     ]
 
