@@ -11,6 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from proctor.errors import ProctorError
@@ -65,28 +66,28 @@ class Archive:
         """Of all files that may be taken, relative and with /."""
         return list(self._entries)
 
-    def unpack(self, target: Path, caps: Caps, only: str = "") -> Taken:
-        """Write the files into a new folder, under the names of `proctor.intake.inert`.
+    def unpack(self, target: Path, caps: Caps, chosen: Mapping[str, str] | None = None) -> Taken:
+        """Write files into a folder, under the names of `proctor.intake.inert`.
 
         Args:
-            only: a folder of the archive, with / at its end, whose content alone is wanted.
+            chosen: names of what is wanted, by path in the archive; None: everything, under its own path.
 
         Raises:
             ProctorError: the folder can't be written.
         """
         left = min(caps.total_bytes, max(_HARMLESS, _RATIO * self.place.stat().st_size))
-        taken = Taken(list(self.taken.lines), list(self.taken.dotted))
+        taken = Taken(list(self.taken.lines), list(self.taken.dotted)) if chosen is None else Taken()
+        names = {path: path for path in self._entries} if chosen is None else chosen
+        wanted = sorted((importance(name), name, path) for path, name in names.items())
         try:
             target.mkdir(parents=True, exist_ok=True)
-            wanted = [path for path in self._entries if path.startswith(only)]
-            wanted.sort(key=lambda path: (importance(path.removeprefix(only)), path))
-            for path in wanted[: caps.files]:
-                left -= self._take(path, path.removeprefix(only), target, caps, left, taken)
-            if len(wanted) > caps.files:
-                first = printable(wanted[caps.files])
-                taken.lines.append(f"left out {first} and more after it: more than {caps.files:,} files")
+            for _, name, path in wanted[: caps.files]:
+                left -= self._take(path, name, target, caps, left, taken)
         except OSError as error:
             raise ProctorError(f"{target}: can't be written ({error.strerror}); make room") from error
+        if len(wanted) > caps.files:
+            first = printable(wanted[caps.files][1])
+            taken.lines.append(f"left out {first} and more after it: more than {caps.files:,} files")
         return taken
 
     def _take(self, path: str, name: str, target: Path, caps: Caps, left: int, taken: Taken) -> int:
@@ -156,11 +157,14 @@ def is_archive(path: str) -> bool:
 
 
 def top_folder(paths: list[str]) -> str:
-    """The folder, with / at its end, in which all of these lie, however deep; empty if there is none."""
+    """The folder, with / at its end, in which all of these lie, however deep; empty if there is none.
+
+    It is none of results (``runs/``), nor in one.
+    """
     folders = [PurePosixPath(path).parts[:-1] for path in paths]
     common: list[str] = []
     for parts in zip(*folders, strict=False):
-        if len(set(parts)) > 1:
+        if len(set(parts)) > 1 or parts[0] == "runs":
             break
         common.append(parts[0])
     return "".join(f"{part}/" for part in common)

@@ -6,7 +6,6 @@ import json
 import zipfile
 
 from exercise import WRONG, Case, Handed
-
 from unlucky import BEST
 
 USES_A_RESULT = "import json\ndef double(x):\n    return json.load(open('runs/two.json')) * x"
