@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -100,17 +100,12 @@ def grade(
     """
     budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
     key = secret.key("checks", submission.student, submission.digest)
-    with _work_folder(submission) as work:
-
-        def sandbox(mounts: list[Mount]) -> Sandbox:
-            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
+    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
 
         def checker() -> Checker:
             return Checker(checker_sandbox(kind, limits, data, variables))
 
-        session = StudentSession(cells, sandbox, limits, seed, budget)
         graded = _run_and_check(session, cells, submission.results, key, checker, limits, budget)
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
     album = Album(pages, submission.handed_in, submission.course_files)
@@ -126,6 +121,54 @@ def grade(
         verdicts=graded.verdicts,
         notes=_all_notes(submission, session, graded),
     )
+
+
+def run_for_results(
+    notebook: dict[str, Any],
+    submission: Submission,
+    kind: str,
+    limits: Limits,
+    secret: Secret,
+    data: Sequence[Mount] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    budget: Budget | None = None,
+) -> None:
+    """Runs a rebuilt notebook as `grade` does, only for what later notebooks of the submission use; asks no check.
+
+    Raises:
+        SandboxUnavailable: there is no usable sandbox.
+    """
+    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
+    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
+    # Without snapshots: nobody will ask one.
+    cells = [replace(cell, kind="text") if cell.kind == "test" else cell for cell in cells]
+    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
+        try:
+            session.run()
+            session.seal(submission.results)
+        finally:
+            session.close()
+
+
+@contextlib.contextmanager
+def _session(
+    cells: list[Cell],
+    submission: Submission,
+    kind: str,
+    limits: Limits,
+    secret: Secret,
+    data: Sequence[Mount],
+    variables: Mapping[str, str],
+    budget: Budget,
+) -> Iterator[StudentSession]:
+    """A notebook that is about to run, in a folder of its own."""
+    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
+    with _work_folder(submission) as work:
+
+        def sandbox(mounts: list[Mount]) -> Sandbox:
+            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
+
+        yield StudentSession(cells, sandbox, limits, seed, budget)
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.utils import find_all_files
@@ -29,10 +28,10 @@ from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import points
+from proctor.plugin import partial, points
 from proctor.plugin.finished import Finished
 from proctor.plugin.prepare import prepare
-from proctor.plugin.run_times import RunTimes
+from proctor.plugin.run_times import RunTimes, graded
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
 from proctor.sandbox.folders import OwnFolder, sweep
@@ -139,6 +138,7 @@ class Autograde(NbgraderAutograde):
             return False
         # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
         # its end: so they go before anything that can fail.
+        self._before = done.state()
         done.forget()
         points.clear(self.coursedir, assignment_id, student_id, self._expected())
         if self.coursedir.notebook_id == "*":
@@ -155,10 +155,12 @@ class Autograde(NbgraderAutograde):
         self._outcomes[student_id] = "not graded, its points are 0: stopped while it was prepared"
         with self._said_of(student_id):
             self._prepare(assignment_id, student_id)
-            super().init_assignment(assignment_id, student_id)
+            with partial.whole_submission(self.coursedir, self._input_directory):
+                super().init_assignment(assignment_id, student_id)
             # Once more: a first submission has its entries only now.
             points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._outcomes[student_id] = "not graded to its end; see the log"
+        self._run_earlier(assignment_id, student_id)
 
     @contextlib.contextmanager
     def _said_of(self, student_id: str) -> Iterator[None]:
@@ -174,23 +176,33 @@ class Autograde(NbgraderAutograde):
         """Resources with what the execution step needs."""
         resources = super().init_single_notebook_resources(notebook_filename)
         names = resources["nbgrader"]
-        rebuilt = self._rebuilt[f"{names['student']}/{names['notebook']}"]
-        submission = Submission(
-            assignment=names["assignment"],
-            student=names["student"],
-            notebook=names["notebook"],
-            digest=self._staged.digest(names["notebook"]),
-            files=self._staged.files,
-            results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
-            notes=rebuilt.notes,
-            course_files=self._staged.course_files,
-        )
+        submission = self._submission(names["assignment"], names["student"], names["notebook"])
         resources["proctor"] = {
             "submission": submission,
             "root": self._root,
             "budget": self._times.budget(names["student"]),
         }
         return resources
+
+    def _submission(self, assignment_id: str, student_id: str, notebook: str) -> Submission:
+        return Submission(
+            assignment=assignment_id,
+            student=student_id,
+            notebook=notebook,
+            digest=self._staged.digest(notebook),
+            files=self._staged.files,
+            results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
+            notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
+            course_files=self._staged.course_files,
+        )
+
+    def _run_earlier(self, assignment_id: str, student_id: str) -> None:
+        """With --notebook: what earlier notebooks make has to be there, and they are not graded."""
+        for name in partial.earlier(partial.all_notebooks(self.coursedir), self._expected()):
+            submission = self._submission(assignment_id, student_id, name)
+            rebuilt = self._rebuilt[f"{student_id}/{name}"]
+            self.log.info("Running %s, whose results a later notebook may use", name)
+            partial.run(rebuilt, submission, Proctor(parent=self), self._root, self._times.budget(student_id))
 
     def convert_single_notebook(self, notebook_filename: str) -> None:
         """Grade one notebook; whatever goes wrong costs this notebook, and staff are told."""
@@ -209,8 +221,9 @@ class Autograde(NbgraderAutograde):
         """After the last notebook: compare record and gradebook, and note that the submission is finished."""
         super().set_permissions(assignment_id, student_id)
         differences, notes, failed = [], 0, []
-        for path in self.notebooks:
-            name = Path(path).stem
+        # A run for one notebook leaves a submission finished that was: all its records are looked at then.
+        finished = self.coursedir.notebook_id == "*" or self._before == self._staged.state
+        for name in partial.all_notebooks(self.coursedir) if finished else self._expected():
             try:
                 record = verdict.load(verdict.record_path(self._root, assignment_id, student_id, name))
             except ProctorError:
@@ -222,25 +235,21 @@ class Autograde(NbgraderAutograde):
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
-        whole = not failed and self.coursedir.notebook_id == "*"
-        state = self._staged.state if whole else None
+        state = self._staged.state if finished and not failed else None
         Finished(self._root, assignment_id, student_id).write(state, differences)
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            self._outcomes[student_id] = f"graded, {notes} notes" if notes else "graded"
+            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable)
 
     def _expected(self) -> list[str]:
-        assignment = self.coursedir.assignment_id
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            try:
-                names = [one.name for one in gradebook.find_assignment(assignment).notebooks]
-            except MissingEntry:
-                names = []
-        pattern = self.coursedir.notebook_id
-        names = sorted(name for name in names if pattern in ("*", name))
+        assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id
+        known = partial.all_notebooks(self.coursedir)
+        names = [name for name in known if pattern in ("*", name)]
+        if known and not names:
+            self._refuse(f"{assignment} has no notebook {pattern}; it has {', '.join(known)}")
         if not names:
             self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
         return names
@@ -253,7 +262,7 @@ class Autograde(NbgraderAutograde):
             self._submitted(assignment_id, student_id),
             self._scratch / "files",
             folder,
-            {name: source / f"{name}.ipynb" for name in names},
+            {name: source / f"{name}.ipynb" for name in partial.all_notebooks(self.coursedir)},
             self._own_files(assignment_id, source),
         )
         for line in ready.staged.for_staff:

@@ -15,6 +15,7 @@ def plug_in(c: Config) -> None:
     """
     import nbgrader.apps.api
     import nbgrader.apps.autogradeapp
+    import nbgrader.apps.zipcollectapp
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.preprocessors import (
         AssignLatePenalties,
@@ -29,10 +30,13 @@ def plug_in(c: Config) -> None:
     from proctor.plugin.execute import Execute
     from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
     from proctor.plugin.release_feedback import ReleaseFeedback
+    from proctor.plugin.zip_collect import start as zip_collect
 
     # nbgrader has a setting for every step inside of Autograde, but makes Autograde itself by this name.
     nbgrader.apps.api.Autograde = Autograde
     nbgrader.apps.autogradeapp.Autograde = Autograde
+    # The command exists already when it reads its settings.
+    nbgrader.apps.zipcollectapp.ZipCollectApp.start = zip_collect
     c.ExchangeFactory.collect = Collect
     c.ExchangeFactory.release_feedback = ReleaseFeedback
     c.Autograde.autograde_preprocessors = [

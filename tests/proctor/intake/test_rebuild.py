@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proctor.intake.rebuild import MAX_BYTES, match_files, rebuild
+from proctor.intake.rebuild import MAX_BYTES, rebuild
 from proctor.pages import notes
 
 
@@ -180,15 +180,3 @@ def test_odd_metadata():
 def test_huge_files_are_not_read():
     result = rebuild(INSTRUCTOR, b" " * (MAX_BYTES + 1))
     assert any("larger than" in line for line in result.notes)
-
-
-def test_files_are_matched_by_name_and_a_renamed_one_by_its_cells():
-    whole = submission(MINE)
-    assert match_files(["a", "b"], {"a": b"1", "b": b"2"}) == ({"a": b"1", "b": b"2"}, [])
-    matched, notes = match_files(["a", "b"], {"a": b"1", "b-copy": whole})
-    assert matched == {"a": b"1", "b": whole}
-    assert notes == ["b-copy.ipynb was taken for b.ipynb: the file has another name"]
-    matched, notes = match_files(["a", "b"], {"x": whole, "y": whole})
-    assert matched == {"a": None, "b": None}
-    assert len(notes) == 2
-    assert match_files(["a"], {"x": b"nothing"})[0] == {"a": None}
