@@ -18,6 +18,7 @@ import nbformat
 from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.utils import find_all_files
+from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
@@ -28,8 +29,10 @@ from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import partial, points
+from proctor.plugin import partial, points, reading
+from proctor.plugin.current import Current
 from proctor.plugin.finished import Finished
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes, graded
 from proctor.plugin.sealed import FOLDER as SEALED
@@ -44,6 +47,12 @@ _BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The 
 
 class Autograde(NbgraderAutograde):
     """Grades submissions one after the other; prints a table of what became of each."""
+
+    regrade_stale = Bool(
+        True,
+        help="Grade again what was graded with other tests, another engine, other limits or other data than there are "
+        "now. If not, the table says which those are.",
+    ).tag(config=True)
 
     def start(self) -> None:
         """Grade all submissions of the assignment that are new or newer.
@@ -60,6 +69,9 @@ class Autograde(NbgraderAutograde):
             settings.course_secret(self._root)
             self._times = RunTimes(settings.all_limits())
             settings.refuse_exposing(self._root, self._private())
+            Lateness(self)
+            self._current = Current(self.coursedir, settings, self._own_files)
+            self._current.check()
         except ProctorError as error:
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
@@ -132,10 +144,14 @@ class Autograde(NbgraderAutograde):
         destination = Path(self._format_dest(assignment_id, student_id))
         made = [destination / f"{name}.ipynb" for name in self._expected()]
         finished = done.exists() and all(path.is_file() for path in made)
-        if finished and not self.force and done.state() == state_of(self._submitted(assignment_id, student_id)):
+        same = finished and done.state() == state_of(self._submitted(assignment_id, student_id))
+        again = self._current.why_again(student_id, done) if same else ""
+        if same and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
-            self._outcomes[student_id] = "graded before"
+            self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
+        whole = self.coursedir.notebook_id == "*"
+        self._current.begin(student_id, again, done.made_with(), None if whole else self._expected())
         # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
         # its end: so they go before anything that can fail.
         self._before = done.state()
@@ -155,7 +171,8 @@ class Autograde(NbgraderAutograde):
         self._outcomes[student_id] = "not graded, its points are 0: stopped while it was prepared"
         with self._said_of(student_id):
             self._prepare(assignment_id, student_id)
-            with partial.whole_submission(self.coursedir, self._input_directory):
+            kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
+            with kept, partial.whole_submission(self.coursedir, self._input_directory):
                 super().init_assignment(assignment_id, student_id)
             # Once more: a first submission has its entries only now.
             points.clear(self.coursedir, assignment_id, student_id, self._expected())
@@ -181,6 +198,7 @@ class Autograde(NbgraderAutograde):
             "submission": submission,
             "root": self._root,
             "budget": self._times.budget(names["student"]),
+            "answers": reading.digests(rebuilt.notebook, self._staged.pictures),
         }
         return resources
 
@@ -236,13 +254,15 @@ class Autograde(NbgraderAutograde):
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
         state = self._staged.state if finished and not failed else None
-        Finished(self._root, assignment_id, student_id).write(state, differences)
+        made_with = self._current.made_with(student_id)
+        Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable)
+            word = self._current.outcome(student_id)
+            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable, word)
 
     def _expected(self) -> list[str]:
         assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id

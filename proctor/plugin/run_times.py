@@ -13,13 +13,14 @@ from proctor.sandbox.limits import Limits
 _SHOWN = 10
 
 
-def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = ()) -> str:
+def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), word: str = "graded") -> str:
     """What became of a submission that was graded to its end: what was not found first, harmless notes last.
 
     Args:
         notes: how many there are.
         lost: why a notebook has no answers, by notebook.
         unreadable: files in which more may lie.
+        word: for the grading itself.
     """
     parts = []
     for why in dict.fromkeys(sorted(lost.values())):
@@ -29,7 +30,7 @@ def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = ()) 
     if unreadable:
         names = ", ".join(printable(path, 60) for path in unreadable)
         parts.append(f"not opened: {names}")
-    said = f"graded, but {'; '.join(parts)}" if parts else "graded"
+    said = f"{word}, but {'; '.join(parts)}" if parts else word
     return f"{said}{';' if parts else ','} {notes} note{'s' if notes > 1 else ''}" if notes else said
 
 
