@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
+from proctor.staff_files import file_mode, make_folder
 
 _NAME = "complete.json"
 
@@ -58,7 +59,8 @@ class Finished:
         Args:
             state: of the submission; None, and the next start takes it up again.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder, self.folder.parents[1])
         draft = self._path.with_suffix(".draft")
         draft.write_text(json.dumps({"state": state, "differences": list(differences)}))
+        draft.chmod(file_mode(self.folder))
         os.replace(draft, self._path)

@@ -15,6 +15,7 @@ def plug_in(c: Config) -> None:
     """
     import nbgrader.apps.api
     import nbgrader.apps.autogradeapp
+    import nbgrader.apps.generatefeedbackapp
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.preprocessors import (
         AssignLatePenalties,
@@ -24,15 +25,20 @@ def plug_in(c: Config) -> None:
         SaveAutoGrades,
     )
 
+    from proctor.plugin import last_words
     from proctor.plugin.autograde import Autograde
     from proctor.plugin.collect import Collect
     from proctor.plugin.execute import Execute
     from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
+    from proctor.plugin.generate_feedback import GenerateFeedback
     from proctor.plugin.release_feedback import ReleaseFeedback
 
-    # nbgrader has a setting for every step inside of Autograde, but makes Autograde itself by this name.
+    # nbgrader has a setting for every step inside of these two, but makes them themselves by these names.
     nbgrader.apps.api.Autograde = Autograde
     nbgrader.apps.autogradeapp.Autograde = Autograde
+    nbgrader.apps.api.GenerateFeedback = GenerateFeedback
+    nbgrader.apps.generatefeedbackapp.GenerateFeedback = GenerateFeedback
+    last_words.install()
     c.ExchangeFactory.collect = Collect
     c.ExchangeFactory.release_feedback = ReleaseFeedback
     c.Autograde.autograde_preprocessors = [
