@@ -1,25 +1,32 @@
-"""nbgrader's generate_feedback, which makes a page anew when what stands on it has changed since."""
+"""nbgrader's generate_feedback, which makes a page anew when what stands on it has changed since.
+
+It leaves a submission alone while somebody else is at work on it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateFeedback as NbgraderGenerateFeedback
+from nbgrader.converters.base import NbGraderException
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import busy, gradebook_file
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_grades import write_template
 from proctor.plugin.stale import code_digest
 from proctor.sandbox.folders import OwnFolder
+from proctor.staff_files import staff_only
 
 # Beside the records of a submission, and gone with them when it is graded again.
 _MADE = "pages.made"
@@ -37,19 +44,44 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         """Make the pages.
 
         Raises:
-            NbGraderException: there is nothing to make pages of, or some page could not be made; the log says why.
+            NbGraderException: the gradebook can't be used, or there is nothing to make pages of; or of some submission
+                no pages were made, and those of the others were. The log says which.
         """
+        self._held, self._left_out = contextlib.ExitStack(), []
+        try:
+            gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
+        except ProctorError as error:
+            self._refuse(str(error))
         folder = OwnFolder("template-")
         try:
             if self._own_template:
                 self.update_config(write_template(folder.path))
-            super().start()
+            with self._held, staff_only(self.coursedir.groupshared):
+                super().start()
         finally:
             folder.remove()
+        if self._left_out:
+            self._refuse(f"no pages were made of {len(self._left_out)} submissions ({', '.join(self._left_out)})")
+
+    def _refuse(self, why: str) -> NoReturn:
+        # The command ends without a word of its own; the formgrader shows the log.
+        self.log.error(why)
+        raise NbGraderException(why)
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.coursedir.root).resolve()
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
-        """Whether there are pages to make; only those are."""
+        """Whether there are pages to make; only those are. Holds the submission's lock until it is another's turn."""
         if student_id in (self.coursedir.student_id_exclude or "").split(","):
+            return False
+        self._held.close()
+        try:
+            self._held.enter_context(busy.held(self._root, assignment_id, student_id, "turned into pages"))
+        except ProctorError as error:
+            self.log.error("%s: no pages were made: %s", printable(student_id), error)
+            self._left_out.append(printable(student_id))
             return False
         self._now = {Path(one).stem: self._shown(assignment_id, student_id, Path(one)) for one in self.notebooks}
         destination, made = Path(self._format_dest(assignment_id, student_id)), self._made(assignment_id, student_id)

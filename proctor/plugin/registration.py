@@ -28,6 +28,7 @@ def plug_in(c: Config) -> None:
         OverwriteKernelspec,
     )
 
+    from proctor.plugin import last_words
     from proctor.plugin.autograde import Autograde
     from proctor.plugin.collect import Collect
     from proctor.plugin.execute import Execute
@@ -53,6 +54,7 @@ def plug_in(c: Config) -> None:
     nbgrader.apps.generatefeedbackapp.GenerateFeedback = GenerateFeedback
     # This command is being run by the time that its configuration is read.
     DbStudentImportApp.start = import_roster
+    last_words.install()
     c.ExchangeFactory.collect = Collect
     c.ExchangeFactory.release_feedback = ReleaseFeedback
     c.ExportApp.plugin_class = GradesTable
