@@ -145,9 +145,8 @@ def _cheats(
         cells = outcome.value["cells"] if outcome.value else {}
         kept = tuple(cell for cell, (message, deviations, _) in cells.items() if deviations and message is None)
         deviated = outcome.failure is not None or any(deviations for _, deviations, _ in cells.values())
-        # Who is wrong somewhere and loses nothing at all was asked for it nowhere.
-        loses = any(message for message, *_ in cells.values())
-        right = tuple(cell for cell in kept if loses and judge.is_right(cheat, cell))
+        loses = any(message is not None for message, *_ in cells.values())
+        right = tuple(cell for cell in kept if judge.is_right(cheat, cell, loses=loses))
         found.append(Cheat(target.cell, kind, names[int(line)], kept, right, deviated, outcome.failure))
     return found
 

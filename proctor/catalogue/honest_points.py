@@ -40,15 +40,17 @@ class Judge:
         self._at = at
         self._right: dict[bytes | None, dict[str, list[told.Call]]] = {}
 
-    def is_right(self, cheat: Callable[..., Any], cell: str) -> bool:
+    def is_right(self, cheat: Callable[..., Any], cell: str, *, loses: bool) -> bool:
         """Whether the points that a cheat has for a cell are honest.
 
         Args:
             cheat: runs the notebook with the cheat.
+            loses: whether it loses another cell of the question. Who tells something wrong and loses nothing at all was
+                asked for it nowhere.
         """
-        return all(self._is_right(cheat, cell, key) for key in self._keys)
+        return all(self._is_right(cheat, cell, key, loses) for key in self._keys)
 
-    def _is_right(self, cheat: Callable[..., Any], cell: str, key: bytes | None) -> bool:
+    def _is_right(self, cheat: Callable[..., Any], cell: str, key: bytes | None, loses: bool) -> bool:
         outcome, words = self._heard(cheat, key)
         if outcome.failure:
             return False
@@ -59,6 +61,10 @@ class Judge:
             return True
         right, own = self._of_reference(key).get(cell, []), words[cell]
         if outside or not told.are_alike(right, own):
+            return False
+        if not told.differ(right, own):
+            return True
+        if not loses:
             return False
         jobs = {
             rubbish: functools.partial(

@@ -83,6 +83,11 @@ def are_alike(one: list[Call], other: list[Call]) -> bool:
     )
 
 
+def differ(one: list[Call], other: list[Call]) -> bool:
+    """Whether two runs that are alike were told something else."""
+    return any(_differs_somewhere(a.told, b.told) for a, b in zip(one, other, strict=True))
+
+
 def spoiled(right: list[Call], other: list[Call], rubbish: str, number: int, value: Any) -> Any:
     """What was told, with rubbish in place of all that differs between two runs of a cell.
 
@@ -106,6 +111,16 @@ def _spoiled(value: Any, right: Any, other: Any, rubbish: str) -> Any:
     if isinstance(value, dict):
         return {key: _spoiled(value[key], right[key], other[key], rubbish) for key in value}
     return value if _is_same(right, other) else _rubbish_for(value, rubbish)
+
+
+def _differs_somewhere(one: Any, other: Any) -> bool:
+    if isinstance(one, _torch().Tensor):
+        return bool(_differs(one, other).any())
+    if isinstance(one, dict):
+        return any(_differs_somewhere(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return any(_differs_somewhere(*pair) for pair in zip(one, other, strict=True))
+    return not _is_same(one, other)
 
 
 def _differs(right: Any, other: Any) -> Any:
