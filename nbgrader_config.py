@@ -23,8 +23,9 @@ DEADLINES = {
     "assignment2": datetime(2026, 11, 30, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam")),
 }
 
-# Later deadlines of single students, by assignment and student: {"assignment2": {"stubob": datetime(2026, 12, 7, 23, 59,
-# tzinfo=ZoneInfo("Europe/Amsterdam"))}}. They count wherever lateness does, and stay through every regrade.
+# Later deadlines of single students, by assignment and student:
+# {"assignment2": {"stubob": datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam"))}}.
+# They count wherever lateness does, and stay through every regrade.
 EXTENSIONS = {}
 
 # "none": lateness is shown in the formgrader and costs nothing. "zero": what is late counts 0 points. For a rule in

@@ -17,6 +17,7 @@ from traitlets import Bool
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import gradebook_file
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.standing import Standing, Standings
 
@@ -24,7 +25,6 @@ COLUMNS = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
     *("raw_score", "late_submission_penalty", "score", "max_score", "waiting", "missing"),
 )
-BUSY = "if another command is writing into it, run this again when that is done"
 NOTHING = "nothing was handed in"
 OPTION = "--GradesTable.allow_incomplete=True"
 # What a spreadsheet would take for a formula.
@@ -44,7 +44,7 @@ class GradesTable(ExportPlugin):
     ).tag(config=True)
 
     def export(self, gradebook: Gradebook) -> None:
-        """Write the table, all or nothing, readable by its owner only.
+        """Write the table, all or nothing, readable by its owner and a group that shares the course.
 
         Raises:
             SystemExit: something is not graded yet (the log names whose), or the file can't be written; nothing was.
@@ -56,7 +56,7 @@ class GradesTable(ExportPlugin):
         except ProctorError as error:
             self._refuse(str(error))
         except DBAPIError as error:
-            self._refuse(f"nothing was written: the gradebook can't be used ({error.orig}); {BUSY}")
+            self._refuse(f"nothing was written: {gradebook_file.said(error, self.parent.coursedir.db_url)}")
         missing = [row for row in rows if row["missing"] not in ("", NOTHING)]
         for row in missing:
             self.log.warning(
@@ -70,7 +70,7 @@ class GradesTable(ExportPlugin):
                 f"lines above say why). With {OPTION} they are written without a score"
             )
         try:
-            _write(target, rows)
+            _write(target, rows, self.parent.coursedir.groupshared)
         except OSError as error:
             self._refuse(f"{target}: can't be written ({error.strerror}); nothing was exported")
         self.log.info("%s: %d rows, %d of them not complete", target, len(rows), len(missing))
@@ -132,7 +132,7 @@ def _row(
     return row | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
 
 
-def _write(target: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _write(target: Path, rows: Sequence[dict[str, Any]], shared: bool) -> None:
     """In place of an older table, all or nothing."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -140,6 +140,8 @@ def _write(target: Path, rows: Sequence[dict[str, Any]]) -> None:
             table = csv.writer(file)
             table.writerow(COLUMNS)
             table.writerows([[_cell(row.get(name)) for name in COLUMNS] for row in rows])
+        if shared:
+            os.chmod(draft, 0o660)
         os.replace(draft, target)
     except OSError:
         Path(draft).unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class FeedbackExporter(HTMLExporter):
             resources,
             self.config,
             Proctor(parent=self).page_limits(),
-            mathml=True,
+            scripts=False,
             preprocess=False,
             instead=_INSTEAD,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
+from proctor.staff_files import file_mode, make_folder
 
 _NAME = "complete.json"
 
@@ -68,7 +69,8 @@ class Finished:
             state: of the submission; None, and the next start takes it up again.
             made_with: what it was graded with.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder, self.folder.parents[1])
         draft = self._path.with_suffix(".draft")
         draft.write_text(json.dumps({"state": state, "differences": list(differences), "with": made_with}))
+        draft.chmod(file_mode(self.folder))
         os.replace(draft, self._path)

@@ -1,10 +1,14 @@
-"""nbgrader's generate_feedback, which makes a page anew when what stands on it has changed since."""
+"""nbgrader's generate_feedback, which makes a page anew when what stands on it has changed since.
+
+It leaves a submission alone while somebody else is at work on it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nbgrader.api import MissingEntry
 from nbgrader.converters import GenerateFeedback as NbgraderGenerateFeedback
@@ -12,10 +16,12 @@ from nbgrader.converters.base import NbGraderException
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import busy, gradebook_file
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_grades import write_template
 from proctor.plugin.page_state import PageState, states
 from proctor.sandbox.folders import OwnFolder
+from proctor.staff_files import staff_only
 
 
 class GenerateFeedback(NbgraderGenerateFeedback):
@@ -30,24 +36,45 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         """Make the pages.
 
         Raises:
-            NbGraderException: there is nothing to make pages of, or some page could not be made; the log says why.
+            NbGraderException: the gradebook can't be used, or there is nothing to make pages of; or of some submission
+                no pages were made, and those of the others were. The log says which.
         """
+        self._held, self._left_out = contextlib.ExitStack(), []
         try:
             self._lateness = Lateness(self)
+            gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
         except ProctorError as error:
-            self.log.error("no page was made: %s", error)
-            raise NbGraderException(str(error)) from error
+            self._refuse(f"no page was made: {error}")
         folder = OwnFolder("template-")
         try:
             if self._own_template:
                 self.update_config(write_template(folder.path))
-            super().start()
+            with self._held, staff_only(self.coursedir.groupshared):
+                super().start()
         finally:
             folder.remove()
+        if self._left_out:
+            self._refuse(f"no pages were made of {len(self._left_out)} submissions ({', '.join(self._left_out)})")
+
+    def _refuse(self, why: str) -> NoReturn:
+        # The command ends without a word of its own; the formgrader shows the log.
+        self.log.error(why)
+        raise NbGraderException(why)
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.coursedir.root).resolve()
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
-        """Whether there are pages to make; only those are."""
+        """Whether there are pages to make; only those are. Holds the submission's lock until it is another's turn."""
         if student_id in (self.coursedir.student_id_exclude or "").split(","):
+            return False
+        self._held.close()
+        try:
+            self._held.enter_context(busy.held(self._root, assignment_id, student_id, "turned into pages"))
+        except ProctorError as error:
+            self.log.error("%s: no pages were made: %s", printable(student_id), error)
+            self._left_out.append(printable(student_id))
             return False
         self._now = self._states(assignment_id, student_id)
         made = PageState(self.coursedir, assignment_id, student_id).made()

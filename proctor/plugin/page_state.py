@@ -16,6 +16,7 @@ from proctor.errors import ProctorError
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.stale import code_digest
+from proctor.staff_files import file_mode
 
 # Beside the records of a submission, and gone with them when it is graded again.
 _MADE = "pages.made"
@@ -48,6 +49,7 @@ class PageState:
             return
         draft = self._path.with_name(f"{_MADE}.draft")
         draft.write_text(json.dumps(self.made() | dict(states)), encoding="ascii")
+        draft.chmod(file_mode(self._path.parent))
         os.replace(draft, self._path)
 
     def now(self, submission: SubmittedAssignment, lateness: Lateness) -> dict[str, str]:

@@ -17,6 +17,7 @@ def plug_in(c: Config) -> None:
     import nbgrader.apps.autogradeapp
     import nbgrader.apps.generateassignmentapp
     import nbgrader.apps.generatefeedbackapp
+    import nbgrader.apps.zipcollectapp
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.apps.dbapp import DbStudentImportApp
     from nbgrader.preprocessors import (
@@ -27,6 +28,7 @@ def plug_in(c: Config) -> None:
         OverwriteKernelspec,
     )
 
+    from proctor.plugin import last_words
     from proctor.plugin.autograde import Autograde
     from proctor.plugin.collect import Collect
     from proctor.plugin.execute import Execute
@@ -39,16 +41,20 @@ def plug_in(c: Config) -> None:
     from proctor.plugin.release_feedback import ReleaseFeedback
     from proctor.plugin.roster import import_roster
     from proctor.plugin.save_grades import KeepSource, SaveGrades
+    from proctor.plugin.zip_collect import start as zip_collect
 
     # nbgrader has a setting for every step inside of these, but makes them itself by their names.
     nbgrader.apps.api.Autograde = Autograde
     nbgrader.apps.autogradeapp.Autograde = Autograde
+    # The command exists already when it reads its settings.
+    nbgrader.apps.zipcollectapp.ZipCollectApp.start = zip_collect
     nbgrader.apps.api.GenerateAssignment = GenerateAssignment
     nbgrader.apps.generateassignmentapp.GenerateAssignment = GenerateAssignment
     nbgrader.apps.api.GenerateFeedback = GenerateFeedback
     nbgrader.apps.generatefeedbackapp.GenerateFeedback = GenerateFeedback
     # This command is being run by the time that its configuration is read.
     DbStudentImportApp.start = import_roster
+    last_words.install()
     c.ExchangeFactory.collect = Collect
     c.ExchangeFactory.release_feedback = ReleaseFeedback
     c.ExportApp.plugin_class = GradesTable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
@@ -15,6 +16,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
+from proctor.plugin import busy
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_state import refuse_older
@@ -41,7 +43,8 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             lateness = Lateness(self)
         except ProctorError as error:
             self.fail(f"nothing was released: {error}")
-        differences = self._differences()
+        busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}
+        differences = self._differences({student for student, who in busy_with.items() if who})
         if differences:
             for student, lines in differences.items():
                 for line in lines[:_SHOWN]:
@@ -58,7 +61,10 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             student = folder.parent.name
             try:
                 standing = standings[student]
-                self._release(folder, standing)
+                if busy_with[student]:
+                    raise ProctorError(busy_with[student])
+                with busy.held(Path(self.coursedir.root).resolve(), folder.name, student, "released"):
+                    self._release(folder, standing)
                 released += 1
                 if standing.count():
                     self.log.warning("released with a mark: %s: %s", printable(student), standing.line())
@@ -138,8 +144,11 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             except MissingEntry:
                 return []
 
-    def _differences(self) -> dict[str, list[str]]:
-        """Plain lines by student; those without any are left out."""
+    def _busy(self, student: str) -> str | None:
+        return busy.holder(Path(self.coursedir.root).resolve(), self.coursedir.assignment_id, student)
+
+    def _differences(self, without: Set[str]) -> dict[str, list[str]]:
+        """Plain lines by student; those without any are left out, and those that somebody is at work on."""
         assignment, found = self.coursedir.assignment_id, {}
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
             try:
@@ -148,7 +157,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 return {}
             for submission in gradebook.assignment_submissions(assignment):
                 student = submission.student.id
-                if not self._is_meant(student):
+                if not self._is_meant(student) or student in without:
                     continue
                 lines = self._said_after_grading(student)
                 for notebook in submission.notebooks:

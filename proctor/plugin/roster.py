@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import gradebook_file
 
 FIELDS = ("first_name", "last_name", "email", "lms_user_id")
 _ID = "id"
@@ -140,5 +141,5 @@ def import_roster(app: DbStudentImportApp) -> None:
             for student, fields in students.items():
                 gradebook.update_or_create_student(student, **fields)
     except DBAPIError as error:
-        app.fail("not all were imported: the gradebook can't be used (%s); run this again", error.orig)
+        app.fail("not all were imported: %s", gradebook_file.said(error, app.coursedir.db_url))
     app.log.info("imported %d students from %s", len(students), path.name)

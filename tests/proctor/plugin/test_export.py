@@ -279,4 +279,4 @@ def test_a_gradebook_that_is_held_by_another_is_said_in_a_line(graded, caplog, m
 
     monkeypatch.setattr(Lateness, "refresh", held)
     assert export(graded, refused=True) == {}
-    assert "the gradebook can't be used (database is locked); if another command is writing into it" in caplog.text
+    assert "another program has locked the gradebook for a minute; end it, then run" in caplog.text
