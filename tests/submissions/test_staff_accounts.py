@@ -63,6 +63,7 @@ class Accounts:
         self.place = place
         self.group = f"pt{os.getpid()}"
         self.names = {name: f"{self.group}{name}" for name in (*STAFF, *STUDENTS)}
+        self.processes: list[subprocess.Popen] = []
         (place / "hold").mkdir()
 
     def make(self) -> None:
@@ -75,8 +76,11 @@ class Accounts:
             shutil.chown(home, account, account)
 
     def remove(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
         for account in self.names.values():
-            subprocess.run(["userdel", account], capture_output=True, check=False)
+            subprocess.run(["userdel", "--force", account], capture_output=True, check=False)
         subprocess.run(["groupdel", self.group], capture_output=True, check=False)
 
     def start(self, name: str, *command: str, folder: Path = Path("/")) -> subprocess.Popen:
@@ -91,7 +95,7 @@ class Accounts:
             "HOLD": str(self.place / "hold"),
             "CLOSED": str(closed[-1]) if closed else "",
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh", *command],
             cwd=folder,
             env=environment,
@@ -99,6 +103,8 @@ class Accounts:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.processes.append(process)
+        return process
 
     def run(self, name: str, *command: str, folder: Path = Path("/")) -> tuple[int, str]:
         process = self.start(name, *command, folder=folder)
