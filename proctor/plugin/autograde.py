@@ -28,7 +28,7 @@ from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin import busy, gradebook_file, points
 from proctor.plugin.batch import Batch
-from proctor.plugin.finished import Finished
+from proctor.plugin.finished import Begun, Finished
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes
 from proctor.plugin.sealed import FOLDER as SEALED
@@ -111,8 +111,9 @@ class Autograde(Batch):
                 state = None
         destination = Path(self._format_dest(assignment_id, student_id))
         made = all((destination / f"{name}.ipynb").is_file() for name in self._expected())
-        same = state is not None and done.exists() and done.state() == state
-        if same and made and not self.force:
+        before = done.state() if done.exists() else Begun(self._root, assignment_id, student_id).state()
+        same = state is not None and before == state
+        if same and made and done.exists() and not self.force:
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = "graded before"
             return False
@@ -127,6 +128,7 @@ class Autograde(Batch):
         done = Finished(self._root, assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
         done.forget()
+        Begun(self._root, assignment_id, student_id).forget()
         points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._reached[student_id] = "not graded, its points are 0"
         if self.coursedir.notebook_id == "*":
@@ -142,7 +144,9 @@ class Autograde(Batch):
         self._times.begin(student_id)
         with self._files_of(assignment_id, student_id):
             self._prepare(assignment_id, student_id)
-        if self._staged.state != self._same_as:
+        if self._staged.state == self._same_as:
+            Begun(self._root, assignment_id, student_id).write(self._same_as)
+        else:
             self._clear(assignment_id, student_id)
         Finished(self._root, assignment_id, student_id).forget()
         super().init_assignment(assignment_id, student_id)
@@ -219,6 +223,7 @@ class Autograde(Batch):
         whole = not failed and self.coursedir.notebook_id == "*"
         state = self._staged.state if whole else None
         Finished(self._root, assignment_id, student_id).write(state, differences)
+        Begun(self._root, assignment_id, student_id).forget()
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
