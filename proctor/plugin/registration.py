@@ -30,14 +30,14 @@ def plug_in(c: Config) -> None:
     from proctor.plugin.collect import Collect
     from proctor.plugin.execute import Execute
     from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
-    from proctor.plugin.generate_feedback import GenerateFeedback
+    from proctor.plugin.feedback_alone import FeedbackAlone
     from proctor.plugin.release_feedback import ReleaseFeedback
 
     # nbgrader has a setting for every step inside of these two, but makes them themselves by these names.
     nbgrader.apps.api.Autograde = Autograde
     nbgrader.apps.autogradeapp.Autograde = Autograde
-    nbgrader.apps.api.GenerateFeedback = GenerateFeedback
-    nbgrader.apps.generatefeedbackapp.GenerateFeedback = GenerateFeedback
+    nbgrader.apps.api.GenerateFeedback = FeedbackAlone
+    nbgrader.apps.generatefeedbackapp.GenerateFeedback = FeedbackAlone
     last_words.install()
     c.ExchangeFactory.collect = Collect
     c.ExchangeFactory.release_feedback = ReleaseFeedback

@@ -1,11 +1,11 @@
-"""nbgrader's making of feedback pages, which leaves a submission alone while somebody else is at work on it."""
+"""Making of feedback pages: it leaves a submission alone while somebody else is at work on it."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
-from nbgrader.converters import GenerateFeedback as NbgraderGenerateFeedback
+from nbgrader.converters import GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 
 from proctor.errors import ProctorError
@@ -14,7 +14,7 @@ from proctor.plugin import busy, gradebook_file
 from proctor.staff_files import staff_only
 
 
-class GenerateFeedback(NbgraderGenerateFeedback):
+class FeedbackAlone(GenerateFeedback):
     """Makes pages of one submission after the other, under its lock."""
 
     def start(self) -> None:
