@@ -77,7 +77,10 @@ def _found(notebook: Mapping[str, Any], grade_id: str) -> Iterator[tuple[str, in
 def _of_the_answer(
     cells: Sequence[Mapping[str, Any]], place: int, trees: Mapping[int, ast.Module]
 ) -> list[tuple[int, ast.stmt]]:
-    """Statements of the answer cells next above a test cell, and those of the student that bind what they read."""
+    """Statements of the answer cells next above a test cell, and those of the student that go with them.
+
+    These are other parts of a split answer, what defines anew what an answer defines, and what binds what they read.
+    """
     answers: list[int] = []
     for number in range(place - 1, -1, -1):
         role = notebook_cells.role(cells[number])
@@ -90,8 +93,18 @@ def _of_the_answer(
         for number, cell in enumerate(cells)
         if notebook_cells.role(cell) in ("solution", "manual") or str(cell.get("id", "")).startswith("added-")
     ]
+    names = {notebook_cells.grade_id(cells[number]) for number in answers}
+    answers += [n for n in students if n not in answers and names & notebook_cells.parts(cells[n])]
     found = [(number, statement) for number in sorted(answers) for statement in trees[number].body]
     others = [(number, one) for number in students if number not in answers for one in trees[number].body]
+    defined = set().union(*(_defined(one) for _, one in found))
+    again = [
+        pair
+        for pair in others
+        if pair[0] < place and notebook_cells.grade_id(cells[pair[0]]) is None and _defined(pair[1]) & defined
+    ]
+    found += again
+    others = [pair for pair in others if pair not in again]
     wanted = set().union(*(reads(one) for _, one in found))
     while True:
         more = [pair for pair in others if not isinstance(pair[1], _IMPORTS) and bound_names(pair[1]) & wanted]
@@ -100,6 +113,20 @@ def _of_the_answer(
         found += more
         others = [pair for pair in others if pair not in more]
         wanted |= set().union(*(reads(one) for _, one in more))
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """Functions and classes that a statement defines; a method as `Net.forward`, wherever it is given to its class."""
+    if isinstance(statement, ast.Assign):
+        names = {ast.unparse(one) for one in statement.targets if isinstance(one, (ast.Name, ast.Attribute))}
+        return names if isinstance(statement.value, (ast.Name, ast.Attribute, ast.Lambda)) else set()
+    if isinstance(statement, ast.ClassDef):
+        methods = [one.name for one in statement.body if isinstance(one, ast.FunctionDef)]
+        return {statement.name, *(f"{statement.name}.{name}" for name in methods)}
+    if not isinstance(statement, ast.FunctionDef):
+        return set()
+    owners = [one for call in statement.decorator_list if isinstance(call, ast.Call) for one in call.args]
+    return {f"{ast.unparse(one)}.{statement.name}" for one in owners} or {statement.name}
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)

@@ -1,24 +1,30 @@
-"""The notebook that is graded: the instructor's, with nothing of the student's file but the text of their answers.
+"""The notebook that is graded: the instructor's, with nothing of the student's file but their answers.
 
-Taken from the submission are the sources of solution cells (matched by grade_id; of duplicates the first) and of cells
-that the student added, at their place. Metadata, attachments, outputs, kernelspec and all oddities of the format stay
-behind. What can't be read becomes an untouched notebook, with a plain line that says so.
+Taken from the submission are the sources of solution cells (all texts of those that were split or copied), of code that
+was not locked, and of cells that the student added, at their place: what *Run All* would run, and the pictures of those
+in markdown. Metadata, outputs, kernelspec and all oddities of the format stay behind. What can't be read becomes an
+untouched notebook, with a plain line that says so.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from proctor.intake import notebook_file
+from proctor.intake.answers import Answers, layout
+from proctor.intake.attached import attached
+from proctor.intake.expected import Expected, expected_cells
+from proctor.intake.labels import label, with_own_parts
+from proctor.intake.notebook_file import MAX_BYTES
+from proctor.intake.places import Submitted
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.notes import note_metadata, students_metadata
+from proctor.pages.sanitise import safe_markdown
 
-MAX_BYTES = 32 * 2**20
 MAX_CELLS = 3_000
 MAX_SOURCE = 2**20
-_UNTOUCHED = "YOUR ANSWER HERE"
-_ANSWERS = ("solution", "manual")
 
 
 @dataclass
@@ -27,15 +33,6 @@ class Rebuilt:
 
     notebook: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _Submitted:
-    """A cell of the student's file: its grade_id, or else its id."""
-
-    name: str | None
-    cell_type: str
-    source: str
 
 
 def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
@@ -47,12 +44,14 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
     """
     notes: list[str] = []
     cells = _submitted_cells(submitted, notes)
-    known = {cell["id"]: notebook_cells.role(cell) in _ANSWERS for cell in instructor["cells"]}
-    answers, added = _sorted(cells, known, notes)
-    made = [_added(one, number) for number, one in added.get(None, [])]
-    for cell in instructor["cells"]:
-        made.append(_instructors(cell, answers, cells is not None, notes))
-        made += [_added(one, number) for number, one in added.get(cell["id"], [])]
+    expected = expected_cells(instructor)
+    lost = label(cells or [], expected)
+    answers = Answers(expected, with_own_parts(cells or [], {one.name: one for one in expected}), lost)
+    if lost:
+        notes.append(_lost(answers))
+    notes += answers.notes if cells is not None else []
+    maker = _Maker(instructor, answers)
+    made = [cell for one, submitted in layout(answers) for cell in maker.of(one, submitted)]
     notebook = {
         "cells": made,
         "metadata": {
@@ -65,61 +64,75 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
     return Rebuilt(notebook, notes)
 
 
-def _instructors(cell: dict[str, Any], answers: dict[str, str], there: bool, notes: list[str]) -> dict[str, Any]:
-    name, role = notebook_cells.grade_id(cell), notebook_cells.role(cell)
-    source = notebook_cells.source(cell)
-    if role in _ANSWERS:
-        if name in answers:
-            source = answers[name]
-        else:
-            source = notebook_cells.cleared(source) if role == "solution" else _cleared_text(source)
-            if there:
-                notes.append(f"the answer cell {name} is missing; it counts as unanswered")
-    metadata: dict[str, Any] = {}
-    if name:
-        metadata["nbgrader"] = dict(notebook_cells.nbgrader_metadata(cell))
-    made = {"cell_type": cell["cell_type"], "id": cell["id"], "metadata": metadata, "source": source}
-    return made | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
+def _made(one: Expected, source: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """An instructor's cell with a text; all else is the instructor's."""
+    metadata = {"nbgrader": dict(notebook_cells.nbgrader_metadata(cell))} if notebook_cells.grade_id(cell) else {}
+    return _cell(one.name, cell["cell_type"], source, metadata)
 
 
-def _added(cell: _Submitted, number: int) -> dict[str, Any]:
-    kind = "code" if cell.cell_type == "code" else "markdown"
-    made = {"cell_type": kind, "id": f"added-{number}", "metadata": {}, "source": cell.source}
+def _cell(name: str, kind: str, source: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    made = {"cell_type": kind, "id": name, "metadata": metadata, "source": source}
     return made | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
-def _cleared_text(source: str) -> str:
-    lines = source.split("\n")
-    for region in reversed(notebook_cells.regions(source, "SOLUTION")):
-        lines[region.begin - 1 : region.end] = [_UNTOUCHED]
-    return "\n".join(lines)
+def _written(made: dict[str, Any], cell: Submitted | None) -> dict[str, Any]:
+    """A cell with a student's text: in markdown harmless from here on, marked as theirs, and with its pictures."""
+    if cell is None or made["cell_type"] == "code":
+        return made
+    made["source"] = safe_markdown(made["source"])
+    made["metadata"] |= students_metadata()
+    return made | ({"attachments": cell.attachments} if cell.attachments else {})
 
 
-def _sorted(
-    cells: list[_Submitted] | None, known: dict[str, bool], notes: list[str]
-) -> tuple[dict[str, str], dict[str | None, list[tuple[int, _Submitted]]]]:
-    """Answers by name, and added cells by the name of the instructor's cell that they follow (None: at the top).
-
-    Args:
-        known: whether it is an answer, by the name of each of the instructor's cells.
-    """
-    answers: dict[str, str] = {}
-    added: dict[str | None, list[tuple[int, _Submitted]]] = {}
-    last: str | None = None
-    for number, cell in enumerate(cells or [], start=1):
-        if cell.name not in known:
-            if cell.source.strip():
-                added.setdefault(last, []).append((number, cell))
-            continue
-        last = cell.name
-        if cell.name in answers:
-            notes.append(f"the cell {cell.name} is there more than once; the first one counts")
-        elif known[cell.name]:
-            answers[cell.name] = cell.source
-    return answers, added
+def _lost(answers: Answers) -> str:
+    there = sum(bool(answer.cells) for answer in answers.found.values())
+    return (
+        "the cells of the notebook have lost their names, as some editors drop them: "
+        f"{there} of {len(answers.found)} answers were found by the texts that are still there"
+    )
 
 
-def _submitted_cells(submitted: bytes | None, notes: list[str]) -> list[_Submitted] | None:
+class _Maker:
+    """Makes the cells of the graded notebook, each with an id of its own."""
+
+    def __init__(self, instructor: dict[str, Any], answers: Answers) -> None:
+        self.cells = {cell["id"]: cell for cell in instructor["cells"]}
+        self.answers = answers
+        self.ids: set[str] = set()
+
+    def of(self, one: Expected | None, cell: Submitted | None) -> list[dict[str, Any]]:
+        if one is None:
+            return self._added(cell)
+        if not one.is_answer:
+            return [_made(one, notebook_cells.source(self.cells[one.name]), self.cells[one.name])]
+        answer = self.answers.found[one.name]
+        made = _made(one, answer.text if cell is None else cell.source, self.cells[one.name])
+        marks = cell.of if cell is not None else []
+        if marks:
+            made["metadata"][notebook_cells.PARTS] = list(marks)
+        return [_written(made, cell)]
+
+    def _added(self, cell: Submitted) -> list[dict[str, Any]]:
+        one = self.answers.by_name.get(cell.label or "")
+        parts = [*([one.name] if one is not None and one.is_answer else []), *cell.of]
+        kind = one.is_code if one is not None and one.is_answer else not cell.is_text
+        name = self._id(f"added-{cell.number}")
+        made = _cell(name, "code" if kind else "markdown", cell.source, {notebook_cells.PARTS: parts} if parts else {})
+        made = _written(made, cell)
+        read = [part for part in parts if self.answers.by_name[part].role == "manual"]
+        if not read and not cell.maybe:
+            return [made]
+        words = f"a part of the answer {', '.join(read)}" if read else f"this may be the answer {', '.join(cell.maybe)}"
+        text = f"**Added by the student**: {words}."
+        return [_cell(f"mark-of-{name}", "markdown", text, note_metadata()), made]
+
+    def _id(self, wanted: str) -> str:
+        name = next(n for n in (wanted, *(f"{wanted}-{i}" for i in range(2, MAX_CELLS))) if n not in self.ids)
+        self.ids.add(name)
+        return name
+
+
+def _submitted_cells(submitted: bytes | None, notes: list[str]) -> list[Submitted] | None:
     if submitted is None:
         notes.append("the notebook was not handed in; all its questions count as unanswered")
         return None
@@ -130,6 +143,8 @@ def _submitted_cells(submitted: bytes | None, notes: list[str]) -> list[_Submitt
     if len(found) > MAX_CELLS:
         notes.append(f"the notebook has more than {MAX_CELLS} cells; the rest was left out")
         del found[MAX_CELLS:]
+    for number, cell in enumerate(found, start=1):
+        cell.number = number
     return found
 
 
@@ -137,21 +152,16 @@ def _parsed(submitted: bytes, notes: list[str]) -> dict[str, Any] | None:
     if len(submitted) > MAX_BYTES:
         notes.append(f"the notebook's file is larger than {MAX_BYTES // 2**20} MiB; it counts as unanswered")
         return None
-    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
-        try:
-            text = submitted.decode(encoding)
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
+    content, encoding = notebook_file.parsed(submitted)
+    if content is not None:
         if encoding != "utf-8-sig":
             notes.append(f"the notebook's file was in the encoding {encoding}, not in UTF-8; it was read all the same")
-        if type(content) is dict:
-            return content
+        return content
     notes.append("the notebook's file can't be read as a notebook; all its questions count as unanswered")
     return None
 
 
-def _cells_of(content: dict[str, Any]) -> Iterator[_Submitted]:
+def _cells_of(content: dict[str, Any]) -> Iterator[Submitted]:
     cells = content.get("cells")
     if type(cells) is not list:
         # nbformat 3 has sheets of cells, and "input" for the source of a code cell
@@ -164,48 +174,26 @@ def _cells_of(content: dict[str, Any]) -> Iterator[_Submitted]:
         metadata = cell.get("metadata")
         nbgrader = metadata.get("nbgrader") if type(metadata) is dict else None
         name = nbgrader.get("grade_id") if type(nbgrader) is dict else None
-        # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook.
-        name = name if type(name) is str else cell.get("id")
+        # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook; others move it.
+        names = [name, cell.get("id"), metadata.get("id") if type(metadata) is dict else None]
         kind = cell.get("cell_type")
-        yield _Submitted(
-            name if type(name) is str else None,
+        source = _joined(cell.get("source", cell.get("input", "")))
+        source, pictures = (source, {}) if kind == "code" else attached(cell, source)
+        yield Submitted(
+            tuple(name for name in names if type(name) is str),
             kind if type(kind) is str else "",
-            _text(cell.get("source", cell.get("input", ""))),
+            _text(source),
+            attachments=pictures,
         )
 
 
-def _text(source: Any) -> str:
+def _joined(source: Any) -> str:
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)
-    if type(source) is not str:
-        return ""
+    return source if type(source) is str else ""
+
+
+def _text(source: str) -> str:
     # A lone surrogate can't be written to any file.
     source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     return source[:MAX_SOURCE]
-
-
-def match_files(expected: Sequence[str], found: dict[str, bytes]) -> tuple[dict[str, bytes | None], list[str]]:
-    """Which submitted file is which notebook.
-
-    Args:
-        expected: names of the assignment's notebooks, without ending.
-        found: content of the submitted notebook files by name, without ending.
-
-    Returns:
-        Content by expected name (None where there is none), and plain lines. A file of another name is taken for the
-        one notebook that is missing if it has named cells and no other file can be meant.
-    """
-    matched = {name: found.get(name) for name in expected}
-    notes = []
-    missing = [name for name in expected if name not in found]
-    others = sorted(set(found) - set(expected))
-    if (
-        len(missing) == 1
-        and len(others) == 1
-        and any(cell.name for cell in _submitted_cells(found[others[0]], []) or [])
-    ):
-        matched[missing[0]] = found[others[0]]
-        notes.append(f"{others[0]}.ipynb was taken for {missing[0]}.ipynb: the file has another name")
-    else:
-        notes += [f"{name}.ipynb is no notebook of this assignment and was left out" for name in others]
-    return matched, notes

@@ -17,6 +17,8 @@ CELL_TYPES = ("code", "markdown", "raw")
 REGION_NAMES = ("SOLUTION", "HIDDEN TESTS")
 # What nbgrader puts in place of a solution.
 STUB = "raise NotImplementedError()"
+# Metadata of a cell of the graded notebook: names of the answers that it is a part of, beside its own.
+PARTS = "proctor_parts"
 
 
 class Region(NamedTuple):
@@ -86,6 +88,11 @@ def grade_id(cell: dict[str, Any]) -> str | None:
     """nbgrader's name of a cell, None on a cell that nbgrader does not manage."""
     value = nbgrader_metadata(cell).get("grade_id")
     return value if isinstance(value, str) and value else None
+
+
+def parts(cell: dict[str, Any]) -> set[str]:
+    """Names of the answers that a cell of the graded notebook is a part of, beside its own."""
+    return set(cell.get("metadata", {}).get(PARTS, ()))
 
 
 def role(cell: dict[str, Any]) -> str:

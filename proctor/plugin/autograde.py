@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.exchange.default import Exchange
 from nbgrader.utils import find_all_files
+from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
@@ -26,22 +26,29 @@ from proctor.intake.inert import make_inert
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
-from proctor.plugin import busy, gradebook_file, points
+from proctor.pages.album import Album, take_pictures
+from proctor.plugin import busy, gradebook_file, partial, points, reading
 from proctor.plugin.batch import Batch
+from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
-from proctor.plugin.run_times import RunTimes
+from proctor.plugin.run_times import RunTimes, graded
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
-_DONE = "complete.json"
-_BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
 
 
 class Autograde(Batch):
     """Grades submissions one after the other; prints a table of what became of each."""
+
+    regrade_stale = Bool(
+        True,
+        help="Grade again what was graded with other tests, another engine, other limits or other data than there are "
+        "now. If not, the table says which those are.",
+    ).tag(config=True)
 
     def start(self) -> None:
         """Grade all submissions of the assignment that are new or newer.
@@ -59,6 +66,9 @@ class Autograde(Batch):
             settings.course_secret(self._root)
             self._times = RunTimes(settings.all_limits())
             settings.refuse_exposing(self._root, self._private())
+            Lateness(self)
+            self._current = Current(self.coursedir, settings, self._own_files)
+            self._current.check()
         except ProctorError as error:
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
@@ -111,12 +121,17 @@ class Autograde(Batch):
                 state = None
         destination = Path(self._format_dest(assignment_id, student_id))
         made = all((destination / f"{name}.ipynb").is_file() for name in self._expected())
-        before = done.state() if done.exists() else Begun(self._root, assignment_id, student_id).state()
+        before = done.state() or Begun(self._root, assignment_id, student_id).state()
         same = state is not None and before == state
-        if same and made and done.exists() and not self.force:
+        finished = same and made and done.state() == state
+        again = self._current.why_again(student_id, done) if finished else ""
+        if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
-            self._outcomes[student_id] = "graded before"
+            self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
+        whole = self.coursedir.notebook_id == "*"
+        self._current.begin(student_id, again, done.made_with(), None if whole else self._expected())
+        self._before = done.state()
         # What was graded is what will be: its points may stay until there are new ones. Those of anything else go now,
         # and with them the record that vouches for them, before what is handed in can make something fail.
         self._same_as = state if same else None
@@ -149,11 +164,14 @@ class Autograde(Batch):
         else:
             self._clear(assignment_id, student_id)
         Finished(self._root, assignment_id, student_id).forget()
-        super().init_assignment(assignment_id, student_id)
+        kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
+        with kept, partial.whole_submission(self.coursedir, self._input_directory):
+            super().init_assignment(assignment_id, student_id)
         if self._staged.state != self._same_as:
             # Once more: a first submission has its entries only now.
             points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._reached[student_id] = "not graded to its end"
+        self._run_earlier(assignment_id, student_id)
 
     def _files_of(self, assignment_id: str, student_id: str) -> contextlib.AbstractContextManager[None]:
         """Nobody collects into the student's folder meanwhile."""
@@ -163,22 +181,35 @@ class Autograde(Batch):
         """Resources with what the execution step needs."""
         resources = super().init_single_notebook_resources(notebook_filename)
         names = resources["nbgrader"]
+        submission = self._submission(names["assignment"], names["student"], names["notebook"])
         rebuilt = self._rebuilt[f"{names['student']}/{names['notebook']}"]
-        submission = Submission(
-            assignment=names["assignment"],
-            student=names["student"],
-            notebook=names["notebook"],
-            digest=self._staged.digest(names["notebook"]),
-            files=self._staged.files,
-            results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
-            notes=rebuilt.notes,
-        )
         resources["proctor"] = {
             "submission": submission,
             "root": self._root,
             "budget": self._times.budget(names["student"]),
+            "answers": reading.digests(rebuilt.notebook, self._staged.pictures),
         }
         return resources
+
+    def _submission(self, assignment_id: str, student_id: str, notebook: str) -> Submission:
+        return Submission(
+            assignment=assignment_id,
+            student=student_id,
+            notebook=notebook,
+            digest=self._staged.digest(notebook),
+            files=self._staged.files,
+            results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
+            notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
+            course_files=self._staged.course_files,
+        )
+
+    def _run_earlier(self, assignment_id: str, student_id: str) -> None:
+        """With --notebook: what earlier notebooks make has to be there, and they are not graded."""
+        for name in partial.earlier(partial.all_notebooks(self.coursedir), self._expected()):
+            submission = self._submission(assignment_id, student_id, name)
+            rebuilt = self._rebuilt[f"{student_id}/{name}"]
+            self.log.info("Running %s, whose results a later notebook may use", name)
+            partial.run(rebuilt, submission, Proctor(parent=self), self._root, self._times.budget(student_id))
 
     def convert_single_notebook(self, notebook_filename: str) -> None:
         """Grade one notebook; what goes wrong in it costs this notebook, and staff are told.
@@ -207,8 +238,9 @@ class Autograde(Batch):
         """After the last notebook: compare record and gradebook, and note that the submission is finished."""
         super().set_permissions(assignment_id, student_id)
         differences, notes, failed = [], 0, []
-        for path in self.notebooks:
-            name = Path(path).stem
+        # A run for one notebook leaves a submission finished that was: all its records are looked at then.
+        finished = self.coursedir.notebook_id == "*" or self._before == self._staged.state
+        for name in partial.all_notebooks(self.coursedir) if finished else self._expected():
             try:
                 record = verdict.load(verdict.record_path(self._root, assignment_id, student_id, name))
             except ProctorError:
@@ -220,26 +252,25 @@ class Autograde(Batch):
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
-        whole = not failed and self.coursedir.notebook_id == "*"
-        state = self._staged.state if whole else None
-        Finished(self._root, assignment_id, student_id).write(state, differences)
-        Begun(self._root, assignment_id, student_id).forget()
+        state = self._staged.state if finished and not failed else None
+        made_with = self._current.made_with(student_id)
+        Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
+        if state is not None:
+            Begun(self._root, assignment_id, student_id).forget()
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            self._outcomes[student_id] = f"graded, {notes} notes" if notes else "graded"
+            word = self._current.outcome(student_id)
+            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable, word)
 
     def _expected(self) -> list[str]:
-        assignment = self.coursedir.assignment_id
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            try:
-                names = [one.name for one in gradebook.find_assignment(assignment).notebooks]
-            except MissingEntry:
-                names = []
-        pattern = self.coursedir.notebook_id
-        names = sorted(name for name in names if pattern in ("*", name))
+        assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id
+        known = partial.all_notebooks(self.coursedir)
+        names = [name for name in known if pattern in ("*", name)]
+        if known and not names:
+            self._refuse(f"{assignment} has no notebook {pattern}; it has {', '.join(known)}")
         if not names:
             self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
         return names
@@ -252,7 +283,7 @@ class Autograde(Batch):
             self._submitted(assignment_id, student_id),
             self._scratch / "files",
             folder,
-            {name: source / f"{name}.ipynb" for name in names},
+            {name: source / f"{name}.ipynb" for name in partial.all_notebooks(self.coursedir)},
             self._own_files(assignment_id, source),
         )
         for line in ready.staged.for_staff:
@@ -276,6 +307,8 @@ class Autograde(Batch):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
+        page_limits = Proctor(parent=self).page_limits()
+        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"

@@ -93,7 +93,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         pages = [page for page in pages if page.is_file() and not page.is_symlink()]
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
-        if not self._finished(student).exists():
+        if self._finished(student).state() is None:
             raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:

@@ -18,6 +18,7 @@ from proctor.running.host_process import Accident, HostProcess, NotStarted, OutO
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
+from proctor.sandbox.machine_words import in_plain_words
 
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
@@ -266,6 +267,10 @@ class StudentSession:
                 continue
             kept += size
             _add_output(outcome.outputs, header.get("out"))
+        last = outcome.outputs[-1] if outcome.outputs else {}
+        if not outcome.ok and last.get("output_type") == "error":
+            told = in_plain_words(last["evalue"])
+            outcome.note = told if told != last["evalue"] else None
         if dropped:
             outcome.note = f"of its output only the first {self.limits.output_bytes // 1024:,} KiB were kept"
 

@@ -171,6 +171,7 @@ class Host:
         self.control = control
         self.snapshots = snapshots
         self.nonce = 0
+        self.muted = False
         self.answer_probes = _beside("student_probes").answer_probes
         self.shell = self._make_shell()
 
@@ -187,7 +188,9 @@ class Host:
         return shell
 
     def emit(self, output: dict[str, Any]) -> None:
-        self.control.send({"out": output, "nonce": self.nonce})
+        # All that is shown ends here, by whatever name the notebook keeps a stream, a display or a handler.
+        if not self.muted:
+            self.control.send({"out": output, "nonce": self.nonce})
 
     def serve(self) -> None:
         while True:
@@ -207,6 +210,7 @@ class Host:
     def snapshot(self, descriptor: int) -> None:
         if os.fork() == 0:
             try:
+                self.muted = True
                 self.control.close()
                 for other in self.snapshots:
                     if other != descriptor:

@@ -216,6 +216,19 @@ def test_errors_of_the_submission(run):
     assert "your code raised Mine: index 4" in result["message"]
 
 
+def test_an_error_about_the_grading_machine_is_told_in_words(run):
+    plain = HEAD + PROBE + "check_equal(double(2), 4)\n"
+    for said in ("Found no NVIDIA driver on your system", "Could not run 'f' with arguments from the 'MPS' backend"):
+        # The second one is a NotImplementedError, which is not a stub's.
+        result = run(plain, raises("NotImplementedError", "RuntimeError", text=said))
+        assert "it is graded on a CPU: use the device of the inputs" in result["message"]
+        assert result["kind"] == "exception: RuntimeError"
+        assert said in result["staff_text"]
+        assert said not in result["message"]
+        hidden = HEAD + PROBE + "check_equal(1, 1)\n" + HIDDEN.format("check_equal(double(2), 4)")
+        assert run(hidden, raises("RuntimeError", text=said))["message"] == ""
+
+
 def test_texts_of_the_submission_are_not_shown_for_hidden_checks(run):
     source = HEAD + PROBE + "check_equal(1, 1)\n" + HIDDEN.format("check_equal(double(2), 4)")
     result = run(source, raises("Leak31337", "Exception", text="x was 31337"))

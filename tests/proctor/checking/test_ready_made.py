@@ -110,3 +110,40 @@ def test_the_names_are_read_in_the_test_cell_and_a_lost_cell_stays_lost():
     after = without_ready_made(notebook, {"t": before})["t"]
     assert (after.kind, after.student_text) == (before.kind, before.student_text)
     assert after.notes == ["t: the answer uses torch.nn.functional.rms_norm"]
+
+
+def answered(*cells_above):
+    notebook = {"cells": [cell(HEAD), *cells_above, cell(TEST, "q2_values", "test")]}
+    return without_ready_made(notebook, {"q2_values": Verdict("q2_values", True, "", "", False, "", "")})["q2_values"]
+
+
+def test_every_part_of_a_split_answer_counts():
+    helper = cell("def unrelated(x):\n    return F.rms_norm(x, (4,))", added=True)
+    answer = cell("def norm(x):\n    return x", "q2_norm", "solution")
+    assert answered(answer, helper).passed
+    part = {**helper, "metadata": {"proctor_parts": ["q2_norm"]}}
+    assert not answered(answer, part).passed
+    # Also a part that was moved above another test.
+    assert not answered(part, cell("check_true(True)", "q1_values", "test"), answer).passed
+
+
+REDEFINED = {
+    "a function": ("def norm(x):\n    return x", "def norm(x):\n    return F.rms_norm(x, (4,))"),
+    "a name": ("def norm(x):\n    return x", "norm = F.rms_norm"),
+    "a method": (
+        "class Norm(nn.Module):\n    def forward(self, x):\n        return x",
+        "@method_of(Norm)\ndef forward(self, x):\n    return F.rms_norm(x, (4,))",
+    ),
+    "a method by assignment": (
+        "@method_of(Norm)\ndef forward(self, x):\n    return x",
+        "Norm.forward = lambda self, x: F.rms_norm(x, (4,))",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REDEFINED)
+def test_what_an_own_cell_defines_anew_in_front_of_the_test_is_the_answer(case):
+    first, second = REDEFINED[case]
+    answer, own = cell(first, "q2_norm", "solution"), cell(second, added=True)
+    assert not answered(answer, own).passed
+    assert answered(answer, cell(second.replace("orm", "orm2").replace("rms_norm2", "rms_norm"), added=True)).passed

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proctor.intake.rebuild import MAX_BYTES, match_files, rebuild
+from proctor.intake.rebuild import MAX_BYTES, rebuild
+from proctor.pages import notes
 
 
 def cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:
@@ -108,13 +109,6 @@ def test_missing_answers_are_named():
     assert result.notes == ["the answer cell q1_f is missing; it counts as unanswered"]
 
 
-def test_of_duplicates_the_first_counts_and_it_is_said():
-    other = cell("q1_f", "def f(x):\n    return 0", solution=True)
-    result = rebuild(INSTRUCTOR, submission(MINE, other, WHY))
-    assert sources(result)["q1_f"] == MINE["source"]
-    assert result.notes == ["the cell q1_f is there more than once; the first one counts"]
-
-
 def test_added_cells_keep_their_place_and_nothing_else():
     top = cell("mine-0", "import os")
     helper = cell("mine-1", "def helper():\n    return 1", grade=True, points=50, locked=True)
@@ -126,7 +120,7 @@ def test_added_cells_keep_their_place_and_nothing_else():
     assert [one["source"] for one in cells][:2] == ["import os", "# Title"]
     assert [one["source"] for one in cells][3:5] == [helper["source"], "a note"]
     assert [one["cell_type"] for one in cells][3:5] == ["code", "markdown"]
-    assert all(one["metadata"] == {} for one in (cells[0], *cells[3:5]))
+    assert [one["metadata"] for one in (cells[0], *cells[3:5])] == [{}, {}, notes.students_metadata()]
     assert len(cells) == len(OURS) + 3
     assert len({one["id"] for one in cells}) == len(cells)
 
@@ -179,22 +173,10 @@ def test_cells_that_are_none(cells):
 
 def test_odd_metadata():
     for metadata in (None, [], {"nbgrader": 3}, {"nbgrader": {"grade_id": ["q1_f"]}}):
-        odd = {**MINE, "id": "x", "metadata": metadata}
+        odd = {**MINE, "id": "x", "metadata": metadata, "source": "def g(x):\n    return x"}
         assert "NotImplementedError" in sources(rebuild(INSTRUCTOR, submission(odd)))["q1_f"]
 
 
 def test_huge_files_are_not_read():
     result = rebuild(INSTRUCTOR, b" " * (MAX_BYTES + 1))
     assert any("larger than" in line for line in result.notes)
-
-
-def test_files_are_matched_by_name_and_a_renamed_one_by_its_cells():
-    whole = submission(MINE)
-    assert match_files(["a", "b"], {"a": b"1", "b": b"2"}) == ({"a": b"1", "b": b"2"}, [])
-    matched, notes = match_files(["a", "b"], {"a": b"1", "b-copy": whole})
-    assert matched == {"a": b"1", "b": whole}
-    assert notes == ["b-copy.ipynb was taken for b.ipynb: the file has another name"]
-    matched, notes = match_files(["a", "b"], {"x": whole, "y": whole})
-    assert matched == {"a": None, "b": None}
-    assert len(notes) == 2
-    assert match_files(["a"], {"x": b"nothing"})[0] == {"a": None}

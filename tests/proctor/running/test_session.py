@@ -132,6 +132,13 @@ def test_an_error_is_no_accident(session):
     assert outcomes[1].outputs[0]["ename"] == "SystemExit"
 
 
+def test_an_error_about_the_grading_machine_is_told_beside_it(session):
+    one = session("raise RuntimeError('Found no NVIDIA driver on your system.')")
+    (outcome,) = one.run()
+    assert "graded on a CPU" in outcome.note
+    assert "NVIDIA" in text(outcome)
+
+
 def test_too_much_output_is_cut_and_said(session):
     one = session("for _ in range(1000): print('x' * 100)", "print('fine')")
     outcomes = one.run()

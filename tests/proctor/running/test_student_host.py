@@ -1,0 +1,102 @@
+"""What an answer shows while it is asked goes nowhere, by whatever way it is shown; its value is judged."""
+
+import ast
+from dataclasses import replace
+
+import pytest
+
+from dl1.contract import protocol
+from proctor.notebooks.neutral import neutral_probe
+from proctor.running.session import Cell, StudentSession
+from proctor.sandbox.bubblewrap import Sandbox, availability
+from proctor.sandbox.limits import Limits
+
+pytestmark = pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
+# Done in the notebook, before anything is asked.
+BEFORE = """
+import io, logging, os, subprocess, sys, warnings
+import pandas, torch, torch.utils.tensorboard, tqdm.auto  # not anew for each answer
+from IPython.display import Markdown, HTML, clear_output, display, update_display
+import matplotlib.pyplot as plt
+out = sys.stdout
+handle = display("first", display_id="mine")
+widget_out = __import__("ipywidgets").Output()
+logger = logging.getLogger("mine")
+logger.addHandler(logging.StreamHandler())
+logger.addHandler(logging.StreamHandler(sys.stdout))
+written = sys.stdout.write
+kept = print
+shell = get_ipython()
+"""
+CHANNELS = {
+    "display": "display(x)",
+    "markdown": "display(Markdown('**x**'), HTML('<b>x</b>'))",
+    "handle": "handle.update('second')",
+    "new handle": "h = display('a', display_id=True)\n    h.update('b')",
+    "update_display": "update_display('third', display_id='mine')",
+    "clear_output": "clear_output(wait=True)",
+    "figure": "plt.plot([1, x])\n    plt.show()",
+    "figure shown": "fig, ax = plt.subplots()\n    display(fig)\n    fig.show()\n    plt.close(fig)",
+    "saved stream": "print('x', file=out)\n    out.flush()\n    out.writelines(['a'])",
+    "saved write": "written('x')",
+    "saved print": "kept('x', flush=True)",
+    "real stdout": "print('x', file=sys.__stdout__)\n    print('x', file=sys.__stderr__, flush=True)",
+    "descriptor": "os.write(1, b'x')\n    os.write(2, b'x')\n    os.write(sys.stdout.fileno(), b'x')",
+    "program": "subprocess.run(['echo', 'x'], check=True)\n    os.system('echo x')",
+    "shell": "shell.system('echo x')\n    shell.run_line_magic('pinfo', 'x')",
+    "captured program": "assert subprocess.run(['echo', 'x'], capture_output=True, text=True).stdout == 'x\\n'",
+    "logging": "logger.warning('x')\n    logging.warning('x')",
+    "warnings": "warnings.warn('x')",
+    "tqdm": "from tqdm import tqdm\n    for _ in tqdm(range(3)):\n        pass",
+    "tqdm.auto": "from tqdm.auto import tqdm\n    for _ in tqdm(range(3)):\n        pass",
+    "tqdm.notebook": "from tqdm.notebook import tqdm\n    for _ in tqdm(range(3)):\n        pass",
+    "tqdm.write": "from tqdm import tqdm\n    tqdm.write('x')",
+    "trange": "from tqdm import trange\n    [0 for _ in trange(3, file=out)]",
+    "widget": "from ipywidgets import IntProgress\n    bar = IntProgress(max=3)\n    display(bar)\n    bar.value += 1",
+    "output widget": "import ipywidgets\n    with ipywidgets.Output() as o:\n        print('x')\n        display('x')",
+    "output widget of a cell": "with widget_out:\n        print('x')\n    widget_out.clear_output()",
+    "interact": "import ipywidgets\n    ipywidgets.interact(lambda n: print(n), n=(0, 3))",
+    "redirect": "import contextlib\n    with contextlib.redirect_stdout(io.StringIO()) as f:\n        print('x')\n"
+    "    assert f.getvalue() == 'x\\n'",
+    "capture": "from IPython.utils.capture import capture_output\n    with capture_output() as c:\n        print('x')\n"
+    "        display('x')\n    assert c.stdout == 'x\\n'",
+    "displayhook": "sys.displayhook(x)",
+    "traceback": "import traceback\n    try:\n        1 / 0\n    except ZeroDivisionError:\n"
+    "        traceback.print_exc()\n        shell.showtraceback()",
+    "run_cell": "shell.run_cell('3 + 4')",
+    "pprint": "from pprint import pprint\n    pprint(x)",
+    "data frame": "import pandas as pd\n    display(pd.DataFrame({'a': [1]}))",
+    "isatty": "sys.stdout.isatty()\n    sys.stdout.encoding\n    sys.stderr.flush()",
+    "summary writer": "from torch.utils.tensorboard import SummaryWriter\n    w = SummaryWriter()\n"
+    "    w.add_scalar('x', 1.0, 0)\n    w.close()",
+}
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """Answers of one notebook, by channel."""
+    limits = replace(Limits(), cell_cpu_seconds=60, probe_cpu_seconds=60, probe_wall_seconds=120)
+    answers = [f"def answer_{i}(x):\n    {body}\n    return 2 * x" for i, body in enumerate(CHANNELS.values())]
+    sources = [BEFORE, "\n\n".join(answers)]
+    cells = [Cell(f"cell {i}", None, "run", source) for i, source in enumerate(sources)]
+    cells.append(Cell("place", "place", "test", ""))
+    environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    session = StudentSession(cells, lambda mounts: Sandbox("bwrap", limits, mounts, environment=environment), limits, 1)
+    found = {}
+    try:
+        outcomes = session.run()
+        assert [one.ok for one in outcomes] == [True] * 3, outcomes
+        for i, name in enumerate(CHANNELS):
+            (probe,) = ast.parse(f"def ask(x):\n    return answer_{i}(x)").body
+            header = {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
+            answer, body = session.ask("place", header, protocol.encode(((), {"_0": 21})))
+            found[name] = protocol.decode(body) if answer["ok"] else answer
+        assert session.staff_notes == []
+    finally:
+        session.close()
+    return found
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_an_answer_may_show_what_it_likes(asked, name):
+    assert asked[name] == 42
