@@ -23,11 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from nbgrader.coursedir import CourseDirectory
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.intake.copier import printable
-from proctor.staff_files import file_mode, make_folder
+from proctor.intake.copier import printable, replace
+from proctor.staff_files import file_mode, make_folder, share
 
 # The lock of a student's folder alone: whoever copies it, or puts another in its place, needs it for a moment.
 FILES = "files"
@@ -97,6 +98,20 @@ def held(root: Path, assignment: str, student: str, doing: str, wait: float = 0.
         with contextlib.suppress(OSError):
             os.unlink(path)
         os.close(descriptor)
+
+
+def put(draft: Path, target: Path, course: CourseDirectory, student: str) -> None:
+    """Put a student's folder that is complete in the place of an older one, while nobody copies that for grading.
+
+    Raises:
+        ProctorError: somebody has been at work there for a minute; or the lock can't be made.
+        OSError: the place can't be written.
+    """
+    if course.groupshared:
+        share(draft)
+    root = Path(course.root).resolve()
+    with held(root, course.assignment_id, student, "collected", SECONDS_TO_COPY, FILES):
+        replace(draft, target)
 
 
 def holder(root: Path, assignment: str, student: str) -> str | None:
