@@ -30,7 +30,7 @@ from proctor.pages.album import Album, take_pictures
 from proctor.plugin import busy, gradebook_file, partial, points, reading
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
-from proctor.plugin.finished import Finished
+from proctor.plugin.finished import Begun, Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes, graded
@@ -121,9 +121,11 @@ class Autograde(Batch):
                 state = None
         destination = Path(self._format_dest(assignment_id, student_id))
         made = all((destination / f"{name}.ipynb").is_file() for name in self._expected())
-        same = state is not None and done.exists() and done.state() == state
-        again = self._current.why_again(done, self._expected()) if same and made else ""
-        if same and made and not self.force and not (again and self.regrade_stale):
+        before = done.state() or Begun(self._root, assignment_id, student_id).state()
+        same = state is not None and before == state
+        finished = same and made and done.state() == state
+        again = self._current.why_again(done, self._expected()) if finished else ""
+        if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
@@ -140,6 +142,7 @@ class Autograde(Batch):
         done = Finished(self._root, assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
         done.forget()
+        Begun(self._root, assignment_id, student_id).forget()
         points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._reached[student_id] = "not graded, its points are 0"
         if self.coursedir.notebook_id == "*":
@@ -155,7 +158,9 @@ class Autograde(Batch):
         self._times.begin(student_id)
         with self._files_of(assignment_id, student_id):
             self._prepare(assignment_id, student_id)
-        if self._staged.state != self._same_as:
+        if self._staged.state == self._same_as:
+            Begun(self._root, assignment_id, student_id).write(self._same_as)
+        else:
             self._clear(assignment_id, student_id)
         Finished(self._root, assignment_id, student_id).forget()
         kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
@@ -249,6 +254,8 @@ class Autograde(Batch):
         state = self._staged.state if finished and not failed else None
         made_with = self._current.made_with(student_id, self._expected())
         Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
+        if state is not None:
+            Begun(self._root, assignment_id, student_id).forget()
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:

@@ -25,10 +25,11 @@ from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
 from proctor.intake.archives import Archive, is_archive, top_folder
-from proctor.intake.copier import Caps, look, printable, replace
+from proctor.intake.copier import Caps, look, printable
 from proctor.intake.gathered import MAX_DOWNLOAD_TABLE, Piece, gather
 from proctor.intake.inert import TIMESTAMP
 from proctor.intake.lms_names import BY_ID, Claim, Student, claim, whose
+from proctor.plugin import busy
 from proctor.plugin.sealed import as_text
 
 # What an LMS adds to its downloads.
@@ -190,7 +191,7 @@ class Collecting:
                     return "collected before"
                 if not self._app.force:
                     raise ProctorError("there is another submission already; --force puts this one in its place")
-            replace(draft, place)
+            busy.put(draft, place, self._coursedir, student)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         lines = gathered.lines

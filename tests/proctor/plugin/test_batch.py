@@ -211,12 +211,13 @@ def test_a_run_that_is_told_to_stop_says_who_was_under_way_and_changes_no_points
 
 
 def test_a_killed_run_changes_no_points_and_the_next_clears_up(staff):
-    with staff.waiting("ada", "--force") as run:
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-    assert staff.course.points() == FULL
-    assert not staff.finished("ada")
-    assert staff.left() != []
+    for words in [["--force"], []]:
+        with staff.waiting("ada", *words) as run:
+            run.send_signal(signal.SIGKILL)
+            run.communicate()
+        assert staff.course.points() == FULL
+        assert not staff.finished("ada")
+        assert staff.left() != []
     staff.run(*staff.autograde())
     assert (staff.status, staff.course.points()) == (0, FULL), staff.said
     assert staff.finished("ada")
@@ -224,6 +225,10 @@ def test_a_killed_run_changes_no_points_and_the_next_clears_up(staff):
 
 
 def test_points_of_an_older_submission_do_not_stay_when_a_newer_one_is_stopped(staff):
+    # Nor when the older one had been begun again before.
+    with staff.waiting("ada", "--force") as run:
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
     new_submission(staff, "ada")
     with staff.waiting("ada") as run:
         run.send_signal(signal.SIGTERM)
