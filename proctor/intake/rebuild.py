@@ -1,8 +1,8 @@
-"""The notebook that is graded: the instructor's, with nothing of the student's file but their answers.
+"""The notebook that is graded: the instructor's, with nothing of the student's file but the text of their answers.
 
 Taken from the submission are the sources of solution cells (matched by grade_id; of duplicates the first) and of cells
-that the student added, at their place, with the pictures of those in markdown. Metadata, outputs, kernelspec and all
-oddities of the format stay behind. What can't be read becomes an untouched notebook, with a plain line that says so.
+that the student added, at their place, and pictures in texts. Metadata, outputs, kernelspec and all oddities of the
+format stay behind. What can't be read becomes an untouched notebook, with a plain line that says so.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proctor.intake.attached import attached
+from proctor.intake.attached import for_pages, pictures_apart
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.notes import students_metadata
-from proctor.pages.sanitise import safe_markdown
 
 MAX_BYTES = 32 * 2**20
 MAX_CELLS = 3_000
@@ -39,7 +37,6 @@ class _Submitted:
     name: str | None
     cell_type: str
     source: str
-    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
@@ -50,6 +47,7 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         submitted: content of the student's file; None if there is none.
     """
     notes: list[str] = []
+    submitted, pictures = pictures_apart(submitted)
     cells = _submitted_cells(submitted, notes)
     known = {cell["id"]: notebook_cells.role(cell) in _ANSWERS for cell in instructor["cells"]}
     answers, added = _sorted(cells, known, notes)
@@ -66,40 +64,31 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+    for_pages(notebook, instructor, pictures)
     return Rebuilt(notebook, notes)
 
 
-def _instructors(cell: dict[str, Any], answers: dict[str, _Submitted], there: bool, notes: list[str]) -> dict[str, Any]:
+def _instructors(cell: dict[str, Any], answers: dict[str, str], there: bool, notes: list[str]) -> dict[str, Any]:
     name, role = notebook_cells.grade_id(cell), notebook_cells.role(cell)
     source = notebook_cells.source(cell)
     if role in _ANSWERS:
         if name in answers:
-            source = answers[name].source
+            source = answers[name]
         else:
             source = notebook_cells.cleared(source) if role == "solution" else _cleared_text(source)
             if there:
                 notes.append(f"the answer cell {name} is missing; it counts as unanswered")
-    made = {"cell_type": cell["cell_type"], "id": cell["id"], "metadata": {}, "source": source}
+    metadata: dict[str, Any] = {}
     if name:
-        made["metadata"]["nbgrader"] = dict(notebook_cells.nbgrader_metadata(cell))
-    return _whole(made, answers.get(name) if role in _ANSWERS else None)
+        metadata["nbgrader"] = dict(notebook_cells.nbgrader_metadata(cell))
+    made = {"cell_type": cell["cell_type"], "id": cell["id"], "metadata": metadata, "source": source}
+    return made | ({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
 
 
 def _added(cell: _Submitted, number: int) -> dict[str, Any]:
     kind = "code" if cell.cell_type == "code" else "markdown"
     made = {"cell_type": kind, "id": f"added-{number}", "metadata": {}, "source": cell.source}
-    return _whole(made, cell)
-
-
-def _whole(cell: dict[str, Any], submitted: _Submitted | None) -> dict[str, Any]:
-    """A cell with all that belongs to its kind; a student's text is harmless from here on, and marked as theirs."""
-    if cell["cell_type"] == "code":
-        return cell | {"outputs": [], "execution_count": None}
-    if submitted is None:
-        return cell
-    cell["source"] = safe_markdown(cell["source"])
-    cell["metadata"] |= students_metadata()
-    return cell | ({"attachments": submitted.attachments} if submitted.attachments else {})
+    return made | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
 def _cleared_text(source: str) -> str:
@@ -111,13 +100,13 @@ def _cleared_text(source: str) -> str:
 
 def _sorted(
     cells: list[_Submitted] | None, known: dict[str, bool], notes: list[str]
-) -> tuple[dict[str, _Submitted], dict[str | None, list[tuple[int, _Submitted]]]]:
+) -> tuple[dict[str, str], dict[str | None, list[tuple[int, _Submitted]]]]:
     """Answers by name, and added cells by the name of the instructor's cell that they follow (None: at the top).
 
     Args:
         known: whether it is an answer, by the name of each of the instructor's cells.
     """
-    answers: dict[str, _Submitted] = {}
+    answers: dict[str, str] = {}
     added: dict[str | None, list[tuple[int, _Submitted]]] = {}
     last: str | None = None
     for number, cell in enumerate(cells or [], start=1):
@@ -129,7 +118,7 @@ def _sorted(
         if cell.name in answers:
             notes.append(f"the cell {cell.name} is there more than once; the first one counts")
         elif known[cell.name]:
-            answers[cell.name] = cell
+            answers[cell.name] = cell.source
     return answers, added
 
 
@@ -181,22 +170,18 @@ def _cells_of(content: dict[str, Any]) -> Iterator[_Submitted]:
         # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook.
         name = name if type(name) is str else cell.get("id")
         kind = cell.get("cell_type")
-        source, pictures = attached(cell, _joined(cell.get("source", cell.get("input", ""))))
         yield _Submitted(
             name if type(name) is str else None,
             kind if type(kind) is str else "",
-            _text(source),
-            pictures,
+            _text(cell.get("source", cell.get("input", ""))),
         )
 
 
-def _joined(source: Any) -> str:
+def _text(source: Any) -> str:
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)
-    return source if type(source) is str else ""
-
-
-def _text(source: str) -> str:
+    if type(source) is not str:
+        return ""
     # A lone surrogate can't be written to any file.
     source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     return source[:MAX_SOURCE]

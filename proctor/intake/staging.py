@@ -38,7 +38,6 @@ class Staged:
             assignment lie in it in place of the student's of the same path.
         notebooks: content of the notebook files on the top level, by name without ending.
         pictures: places of the student's pictures, by path: all that staff need beside a notebook to read it.
-        course_files: paths of the assignment's own files beside the notebooks.
         notes: plain lines for student and staff.
         for_staff: plain lines for staff.
         state: SHA-256 over names and contents of the whole submission, in hexadecimal.
@@ -48,7 +47,6 @@ class Staged:
     files: Path
     notebooks: dict[str, bytes] = field(default_factory=dict)
     pictures: dict[str, Path] = field(default_factory=dict)
-    course_files: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     for_staff: list[str] = field(default_factory=list)
     state: str = ""
@@ -76,7 +74,6 @@ def stage(submitted: Path, files: Path, assignment: Mapping[str, Path]) -> Stage
     """
     taken = copy_tree(submitted, files, Caps(), stored=True)
     staged = Staged(files, notes=list(taken.lines), state=taken.digest(), content=taken.digest({TIMESTAMP}))
-    staged.course_files = frozenset(assignment)
     staged.for_staff += _for_staff(taken)
     for path in sorted(taken.digests):
         if path.endswith(".ipynb/") and path.count("/") == 1:

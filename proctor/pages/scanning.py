@@ -43,7 +43,7 @@ _QUOTED = re.compile(r"[ \t]*>")
 _QUOTES = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _TEX = re.compile(r"[\\^_={}<>]")
 _LETTER = re.compile(r"\s*[A-Za-z]\w?\s*\Z")
-_PROSE = re.compile(r"[A-Za-z]{3,}\s+[A-Za-z]{2,}")
+_PROSE = re.compile(r"[A-Za-z]{3,}\s+[A-Za-z]{2,}|\s(?:and|or|to|of|in|is|the|per|und|oder|en)\s")
 
 
 class Piece(NamedTuple):

@@ -183,7 +183,6 @@ class Autograde(NbgraderAutograde):
             files=self._staged.files,
             results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
             notes=rebuilt.notes,
-            course_files=self._staged.course_files,
         )
         resources["proctor"] = {
             "submission": submission,
@@ -277,8 +276,7 @@ class Autograde(NbgraderAutograde):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
-        page_limits = Proctor(parent=self).page_limits()
-        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
+        take_pictures(notebook, Album(Proctor(parent=self).page_limits(), submission.handed_in))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"
