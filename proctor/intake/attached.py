@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -98,8 +99,10 @@ def _fresh(name: str, picture: dict[str, str], kept: Attachments) -> str:
 
 
 def _written(name: str) -> list[str]:
-    """How a text may call an attachment."""
-    return list(dict.fromkeys(f"attachment:{one}" for one in (name, quote(name), quote(name, safe="()!*'~"))))
+    """How a text may call an attachment: some systems write the dots of an umlaut behind its letter."""
+    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    quoted = [quote(form, safe=safe) for form in forms for safe in ("/", "()!*'~")]
+    return list(dict.fromkeys(f"attachment:{one}" for one in (*forms, *quoted)))
 
 
 def _first(bundle: dict[str, Any]) -> dict[str, str]:

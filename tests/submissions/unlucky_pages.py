@@ -96,7 +96,12 @@ import pandas
 frame = pandas.DataFrame({"loss <b>": [0.5, 0.25], "name": ["<script>1</script>", "a & b"]}, index=["one", "two"])
 frame
 """
-SAYS_PICTURES = ("See my paper", "it was not handed in", "neither PNG nor JPEG", "not loaded from other places")
+SAYS_PICTURES = (
+    "See my paper",
+    "it was not handed in, or is too large",
+    "neither PNG nor JPEG",
+    "not loaded from other places",
+)
 CASES = [
     Case(
         "photos",
