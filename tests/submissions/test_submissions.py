@@ -14,6 +14,7 @@ import hostile_sandbox
 import psutil
 import pytest
 import unlucky
+import unlucky_rerun
 from course_folder import ROOT, Course
 
 from proctor.sandbox.bubblewrap import availability
@@ -30,6 +31,7 @@ CASES = [
     *hostile_sandbox.CASES,
     *hostile_limits.CASES,
     *unlucky.CASES,
+    *unlucky_rerun.CASES,
 ]
 
 
