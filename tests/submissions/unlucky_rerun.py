@@ -92,7 +92,7 @@ def _merged(handed: Handed) -> None:
 
 def _merged_into_a_test(handed: Handed) -> None:
     test = handed.cell("q1_test")
-    test["source"] = f"{test['source']}\n\n{UNIT}"
+    test["source"] = f"{''.join(test['source'])}\n\n{UNIT}"
     handed.notebook["cells"].remove(handed.cell("q2_norm"))
     handed.write()
 
