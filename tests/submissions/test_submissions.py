@@ -16,6 +16,7 @@ import pytest
 import unlucky
 import unlucky_files
 import unlucky_pages
+import unlucky_rerun
 from course_folder import ROOT, Course
 
 from proctor.sandbox.bubblewrap import availability
@@ -34,6 +35,7 @@ CASES = [
     *unlucky.CASES,
     *unlucky_files.CASES,
     *unlucky_pages.CASES,
+    *unlucky_rerun.CASES,
 ]
 
 
