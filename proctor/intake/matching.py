@@ -77,10 +77,10 @@ def match_files(
         paths: of the files that may be notebooks (`notebook_file.may_be_notebook`), relative and with /.
         read: gives the content of one of them, or None.
     """
-    paths = sorted(paths, key=lambda path: (".ipynb" not in path.casefold(), path.count("/"), path))
-    others = []
-    if len(paths) > _MOST:
-        others.append(f"of {len(paths):,} files that may be notebooks the first {_MOST} were looked at")
+    paths = sorted(paths, key=lambda path: (not _is_named(path), path.count("/"), path))
+    others, named = [], sum(map(_is_named, paths))
+    if named > _MOST:
+        others.append(f"of {named:,} files that may be notebooks the first {_MOST} were looked at")
     ours = set().union(*map(_names, notebooks.values()))
     files = [one for one in (_looked_at(path, ours, read(path)) for path in paths[:_MOST]) if one]
     by_notebook = _assigned(notebooks, files)
@@ -101,14 +101,14 @@ def match_files(
     made.others += [
         f"{printable(one.path)} is no notebook of this assignment and was left out"
         for one in files
-        if id(one) not in used and ".ipynb" in one.name.casefold()
+        if id(one) not in used and _is_named(one.path)
     ]
     return made
 
 
 def _looked_at(path: str, ours: set[str], content: bytes | None) -> _File | None:
     """What a file holds; None if it is something else than a notebook."""
-    named = ".ipynb" in path.rpartition("/")[2].casefold()
+    named = _is_named(path)
     if content is None or not (named or looks_like_notebook(content)):
         return None
     content, notes = slimmed(content)
@@ -173,10 +173,14 @@ def _assigned(notebooks: Mapping[str, Mapping[str, Any]], files: list[_File]) ->
             left.append(one)
     # The only file for the only notebook that is missing, whatever it is called, if it is a notebook at all.
     missing = [name for name, found in made.items() if not found]
-    readable = [one for one in left if one.readable and ".ipynb" in one.name.casefold()]
+    readable = [one for one in left if one.readable and _is_named(one.path)]
     if len(missing) == len(readable) == 1 and (readable[0].known or len(notebooks) == 1):
         made[missing[0]].append(readable[0])
     return made
+
+
+def _is_named(path: str) -> bool:
+    return ".ipynb" in path.rpartition("/")[2].casefold()
 
 
 def _plain(name: str) -> str:

@@ -189,7 +189,9 @@ def test_odd_contents_are_no_trouble(content):
 def test_very_many_files_are_not_all_opened():
     opened = []
     found = {f"deep/down/{number}.ipynb": b"{}" for number in range(1_000)} | {"1a_pad.ipynb": handed("a")}
+    found |= {f"runs/{number}.json": b"{}" for number in range(1_000)}
     made = match_files(COURSE, list(found), lambda path: opened.append(path) or found[path])
     assert made.content["1a_pad"] == handed("a")
     assert len(set(opened)) == 200
+    assert len(made.others) == 200
     assert made.others[0] == "of 1,001 files that may be notebooks the first 200 were looked at"

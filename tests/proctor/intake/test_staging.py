@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from proctor.intake import unpacked
+from proctor.intake import staging, unpacked
 from proctor.intake.copier import Caps
 from proctor.intake.inert import restore
 from proctor.intake.staging import stage, state_of
@@ -210,6 +210,14 @@ def test_what_lies_beside_a_notebook_further_down_comes_with_it_and_replaces_not
     found = in_sandbox(staged, tmp_path)
     assert (found["helper.py"], found["runs/a.json"], found["runs/b.json"]) == ("x = 1", "{}", "further down")
     assert found["submission_secret.txt"] == SECRET
+
+
+def test_a_notebook_that_is_too_large_to_be_copied_is_not_called_missing(submitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "Caps", lambda: Caps(total_bytes=300))
+    (submitted / "one.ipynb").write_text("x" * 400)
+    staged = stage(submitted, tmp_path / "files", {}, {"one": {}, "two": {}, "three": {}})
+    assert staged.matched.lost == {"one": "not readable", "two": "not readable", "three": "not handed in"}
+    assert "left out one.ipynb: more than" in staged.notes[0]
 
 
 def test_archives_in_a_submission(submitted, tmp_path):
