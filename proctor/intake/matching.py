@@ -24,7 +24,8 @@ UNREADABLE = "not readable"
 _MOST = 200
 _ANSWERS = ("solution", "manual")
 # What stands in the place of an answer in a notebook that was given out.
-_STUBS = re.compile(r"#\s*YOUR CODE HERE|YOUR ANSWER HERE|raise NotImplementedError(\(\))?|\s+")
+_STUB = re.compile(r"#\s*YOUR CODE HERE|YOUR ANSWER HERE|raise NotImplementedError(\(\))?")
+_SPACE = re.compile(r"\s+")
 
 
 @dataclass
@@ -53,14 +54,15 @@ class _File:
     Attributes:
         known: texts of its cells that are some notebook's, by grade_id.
         readable: it has cells.
-        answers: how many answers of the notebook that it is taken for were worked on.
+        answers: how many answers of the notebook that it is taken for have no stub any more, and how many are not as
+            they were given out.
     """
 
     path: str
     known: dict[str, str]
     readable: bool
     notes: list[str]
-    answers: int = 0
+    answers: tuple[int, int] = (0, 0)
 
     @property
     def name(self) -> str:
@@ -204,14 +206,16 @@ def _rank(one: _File, name: str, notebook: Mapping[str, Any]) -> tuple:
     return one.readable, one.answers, one.name == f"{name}.ipynb", not inside, -one.path.count("/"), number, one.path
 
 
-def _worked(one: _File, notebook: Mapping[str, Any]) -> int:
-    """How many answers are no longer as they were given out."""
-    count = 0
+def _worked(one: _File, notebook: Mapping[str, Any]) -> tuple[int, int]:
+    # A notebook that was given out before its last correction differs from today's without any work.
+    finished = touched = 0
     for cell in _cells(notebook):
         text = one.known.get(notebook_cells.grade_id(cell) or "")
         if notebook_cells.role(cell) in _ANSWERS and text is not None and text.strip():
-            count += _STUBS.sub("", text) != _given_out(cell)
-    return count
+            if _bare(text) != _given_out(cell):
+                touched += 1
+                finished += not _STUB.search(text)
+    return finished, touched
 
 
 def _given_out(cell: dict[str, Any]) -> str:
@@ -220,7 +224,11 @@ def _given_out(cell: dict[str, Any]) -> str:
     lines = source.split("\n") if found else []
     for region in reversed(found):
         del lines[region.begin - 1 : region.end]
-    return _STUBS.sub("", "\n".join(lines))
+    return _bare("\n".join(lines))
+
+
+def _bare(text: str) -> str:
+    return _SPACE.sub("", _STUB.sub("", text))
 
 
 def _lines(name: str, found: list[_File]) -> list[str]:

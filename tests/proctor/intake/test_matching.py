@@ -135,6 +135,16 @@ def test_a_worked_copy_beside_an_untouched_notebook_counts_and_it_is_said():
     ]
 
 
+def test_an_older_version_that_was_given_out_is_no_work():
+    older = handed("a", 2, UNTOUCHED.replace("def f():", 'def f():\n    """As it was before a correction."""'))
+    made = match({"1a_pad.ipynb": handed("a", 1), "1a_pad (1).ipynb": older, "1b_turn.ipynb": handed("b")})
+    assert made.content["1a_pad"] == handed("a", 1)
+    # An answer that was begun counts more than none.
+    begun = handed("a", 1, UNTOUCHED.replace("def f():", "def f():\n    x = 1"))
+    made = match({"1a_pad.ipynb": handed("a", 0), "1a_pad (1).ipynb": begun})
+    assert made.content["1a_pad"] == begun
+
+
 @pytest.mark.parametrize("other", ["1a_pad-Copy1.ipynb", "1a_pad (3).ipynb", "old/1a_pad.ipynb", "x.zip/1a_pad.ipynb"])
 def test_of_two_with_as_many_answers_the_one_with_its_own_name_counts(other):
     made = match({other: handed("a", text="def f():\n    return 'old'"), "1a_pad.ipynb": handed("a")})
