@@ -210,11 +210,11 @@ def _worked(one: _File, notebook: Mapping[str, Any]) -> tuple[int, int]:
     # A notebook that was given out before its last correction differs from today's without any work.
     finished = touched = 0
     for cell in _cells(notebook):
-        text = one.known.get(notebook_cells.grade_id(cell) or "")
-        if notebook_cells.role(cell) in _ANSWERS and text is not None and text.strip():
-            if _bare(text) != _given_out(cell):
-                touched += 1
-                finished += not _STUB.search(text)
+        text = one.known.get(notebook_cells.grade_id(cell) or "", "")
+        is_answer = notebook_cells.role(cell) in _ANSWERS and bool(text.strip())
+        if is_answer and _bare(text) != _given_out(cell):
+            touched += 1
+            finished += not _STUB.search(text)
     return finished, touched
 
 
