@@ -119,6 +119,24 @@ def test_without_ids_the_name_decides():
         assert match({name: bare(handed("a"))}).lost == {"1a_pad": MISSING, "1b_turn": MISSING}
 
 
+def test_without_ids_and_name_the_texts_decide():
+    course = {
+        name: {"cells": [*one["cells"], cell(f"{name}-text", f"What part {name} is about. " * 3, "markdown")]}
+        for name, one in COURSE.items()
+    }
+    given = [json.loads(bare(handed(letter))) for letter in "ab"]
+    for notebook, name in zip(given, course, strict=True):
+        notebook["cells"].append({"cell_type": "markdown", "source": [f"What part {name} is about.\n"] * 3})
+    first, second = (json.dumps(one).encode() for one in given)
+    assert match({"x.ipynb": second, "1b_turn.ipynb": first}, course).content == {"1a_pad": first, "1b_turn": second}
+    # Names that an editor has moved.
+    moved = json.loads(handed("a"))
+    for one in moved["cells"]:
+        one["metadata"] = {"id": one.pop("id")}
+    moved = json.dumps(moved).encode()
+    assert match({"x.ipynb": moved, "y.ipynb": bare(moved)}, course).content["1a_pad"] == moved
+
+
 def test_the_longer_name_is_meant():
     course = {"part": instructors("a"), "part_two": instructors("b")}
     made = match({"part_two (1).ipynb": bare(handed("b")), "part (1).ipynb": bare(handed("a"))}, course)
