@@ -18,7 +18,7 @@ from typing import Any
 
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import Matched, match_files
+from proctor.intake.matching import UNREADABLE, Matched, match_files
 from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
@@ -122,6 +122,9 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         folders = [places[path].parent for path in staged.matched.paths.values() if path.count("/")]
         for folder in [*dict.fromkeys(folders), *unpacked.beside_notebooks()]:
             lay_up(folder, files)
+        for name in staged.matched.lost:
+            if any(f"{name}.ipynb:" in line for line in taken.lines):
+                staged.matched.lost[name] = UNREADABLE
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())
