@@ -79,6 +79,6 @@ CASES = [
     Case("backup", "an older copy with wrong answers lies beside it", _backup, BEST, ("exercise.ipynb counts",)),
     Case("below", "two folders further down, with its results", _below, BEST, ("another folder",)),
     Case("zipped", "in a zip archive, with its results", _zipped, BEST, ("homework.zip/homework/exercise.ipynb was taken", "leads out of the archive")),  # noqa: E501
-    Case("photos", "seven photos of seven megabytes pasted into an essay", _photos, BEST, ("the answers count",)),
+    Case("large-photos", "seven photos of seven megabytes pasted into an essay", _photos, BEST, ("the answers count",)),
     Case("rar", "in an archive of another kind", _rar, (0, 0, 0), ("homework.rar was not opened", "was not handed in")),
 ]  # fmt: skip
