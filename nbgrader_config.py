@@ -23,6 +23,11 @@ DEADLINES = {
     "assignment2": datetime(2026, 11, 30, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam")),
 }
 
+# Later deadlines of single students, by assignment and student:
+# {"assignment2": {"stubob": datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam"))}}.
+# They count wherever lateness does, and stay through every regrade.
+EXTENSIONS = {}
+
 # "none": lateness is shown in the formgrader and costs nothing. "zero": what is late counts 0 points. For a rule in
 # between, write a subclass of nbgrader.plugins.BasePlugin and name it in c.AssignLatePenalties.plugin_class.
 LATE_PENALTY = "none"
@@ -57,6 +62,7 @@ c.Exchange.cache = str(ROOT / ".nbgrader_cache")
 
 c.GenerateAssignment.post_convert_hook = set_deadline
 c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
+c.Proctor.extensions = EXTENSIONS
 
 # Collecting, grading and feedback go through the sandboxed engine; `c.Proctor` has its settings.
 plug_in(c)

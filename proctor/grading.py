@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,8 +16,10 @@ from proctor.checking.checker_process import Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
-from proctor.intake.inert import OF_NBGRADER, lay_over, restore
+from proctor.intake.copier import read_file
+from proctor.intake.inert import OF_NBGRADER, lay_over, restore, stored_path
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
 from proctor.pages.limits import PageLimits
 from proctor.pages.notes import note_metadata, note_output
@@ -46,6 +48,7 @@ class Submission:
         notebook: name without ending.
         digest: SHA-256 of the whole submission, from which with the notebook's name inputs of checks are drawn.
         notes: plain lines about the submission, for the student too.
+        course_files: the assignment's own files beside the notebooks, by path; they lie among the submission's.
         files: folder of the submission's other files, under the stored names of `proctor.intake.inert`.
         results: folder for what the notebook makes and later notebooks of the same submission use.
     """
@@ -57,6 +60,14 @@ class Submission:
     files: Path
     results: Path
     notes: list[str] = field(default_factory=list)
+    course_files: Collection[str] = ()
+
+    def handed_in(self, path: str, max_bytes: int) -> bytes | None:
+        """Content of a file of the submission; None if there is none, or if it is larger."""
+        try:
+            return read_file(self.files / stored_path(path), max_bytes)
+        except (OSError, ValueError):
+            return None
 
 
 def grade(
@@ -68,6 +79,7 @@ def grade(
     data: Sequence[Mount] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
     budget: Budget | None = None,
+    pages: PageLimits = PageLimits(),  # noqa: B008 (it can't change)
 ) -> Record:
     """Runs a rebuilt notebook in a sandbox and judges its test cells; writes all outputs into the notebook.
 
@@ -81,26 +93,23 @@ def grade(
         variables: environment variables, by which both find the data.
         budget: what is left of the submission's time; None if this is its only notebook. Once it is up, nothing is
             started any more: cells are not run, and every check that is left gets a verdict that says so.
+        pages: for making safe what is shown of the student's texts and outputs.
 
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
     budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
     key = secret.key("checks", submission.student, submission.digest)
-    with _work_folder(submission) as work:
-
-        def sandbox(mounts: list[Mount]) -> Sandbox:
-            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
+    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
 
         def checker() -> Checker:
             return Checker(checker_sandbox(kind, limits, data, variables))
 
-        session = StudentSession(cells, sandbox, limits, seed, budget)
         graded = _run_and_check(session, cells, submission.results, key, checker, limits, budget)
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
-    write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind)
+    album = Album(pages, submission.handed_in, submission.course_files)
+    write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind, pages, album)
     return Record(
         assignment=submission.assignment,
         student=submission.student,
@@ -112,6 +121,54 @@ def grade(
         verdicts=graded.verdicts,
         notes=_all_notes(submission, session, graded),
     )
+
+
+def run_for_results(
+    notebook: dict[str, Any],
+    submission: Submission,
+    kind: str,
+    limits: Limits,
+    secret: Secret,
+    data: Sequence[Mount] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    budget: Budget | None = None,
+) -> None:
+    """Runs a rebuilt notebook as `grade` does, only for what later notebooks of the submission use; asks no check.
+
+    Raises:
+        SandboxUnavailable: there is no usable sandbox.
+    """
+    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
+    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
+    # Without snapshots: nobody will ask one.
+    cells = [replace(cell, kind="text") if cell.kind == "test" else cell for cell in cells]
+    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
+        try:
+            session.run()
+            session.seal(submission.results)
+        finally:
+            session.close()
+
+
+@contextlib.contextmanager
+def _session(
+    cells: list[Cell],
+    submission: Submission,
+    kind: str,
+    limits: Limits,
+    secret: Secret,
+    data: Sequence[Mount],
+    variables: Mapping[str, str],
+    budget: Budget,
+) -> Iterator[StudentSession]:
+    """A notebook that is about to run, in a folder of its own."""
+    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
+    with _work_folder(submission) as work:
+
+        def sandbox(mounts: list[Mount]) -> Sandbox:
+            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
+
+        yield StudentSession(cells, sandbox, limits, seed, budget)
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:
@@ -180,6 +237,8 @@ def write_results(
     verdicts: Mapping[str, Verdict],
     notes: list[str],
     kind: str,
+    pages: PageLimits,
+    album: Album,
 ) -> None:
     """Writes outputs so that nbgrader's own reading of them gives exactly the verdicts.
 
@@ -190,14 +249,11 @@ def write_results(
     of_students = [
         (cell, outcome)
         for cell, outcome in zip(notebook["cells"], outcomes, strict=True)
-        if (cell["cell_type"] == "code" and notebook_cells.role(cell) != "test") or _is_students_text(cell)
+        if cell["cell_type"] == "code" and notebook_cells.role(cell) != "test"
     ]
-    parts = [one["source"] if one["cell_type"] == "markdown" else outcome.outputs for one, outcome in of_students]
-    safe = cleaned([*notes, *parts], PageLimits())
+    take_pictures(notebook, album)
+    safe = cleaned([*notes, *(outcome.outputs for _, outcome in of_students)], pages)
     for (cell, outcome), part in zip(of_students, safe[len(notes) :], strict=True):
-        if cell["cell_type"] == "markdown":
-            cell["source"] = part
-            continue
         cell["outputs"] = part
         if outcome.note:
             cell["outputs"].append(note_output(outcome.note))
@@ -210,12 +266,6 @@ def write_results(
         text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
         cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
         notebook["cells"].insert(0, cell)
-
-
-def _is_students_text(cell: dict[str, Any]) -> bool:
-    answer = notebook_cells.role(cell) == "manual"
-    added = notebook_cells.role(cell) == "text" and (notebook_cells.grade_id(cell) or cell["id"].startswith("added-"))
-    return cell["cell_type"] == "markdown" and bool(answer or added)
 
 
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:

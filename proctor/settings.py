@@ -54,6 +54,10 @@ class Proctor(Configurable):
         "DATA", help="Environment variable in which student code finds the place of that folder."
     ).tag(config=True)
 
+    extensions = Dict(
+        help="Later deadlines of single students: by assignment and student's id a datetime with its time zone.",
+    ).tag(config=True)
+
     @validate("limits")
     def _known_limits(self, proposal: dict) -> dict:
         return _known("limits", Limits, proposal["value"])

@@ -40,7 +40,7 @@ FLOORS = {
         {"grading"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
-        {"secret"},
+        {"secret", "staff_files"},
         {"errors", "page"},
     ],
 }

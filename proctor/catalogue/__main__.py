@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from proctor.catalogue import cheat_runs, kill_table, mutant_table
+from proctor.catalogue import cheat_runs, cheat_table, kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
 from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
@@ -115,7 +115,7 @@ def _rewritten_checked(options: argparse.Namespace) -> int:
 
 
 def _cheats_checked(options: argparse.Namespace) -> int:
-    tried: list[cheat_runs.Tried] = []
+    tried: list[cheat_table.Tried] = []
     for path, _, wanted, setup in _wanted(options):
         tried += cheat_runs.try_cheats(
             path,
@@ -126,8 +126,8 @@ def _cheats_checked(options: argparse.Namespace) -> int:
             timeout=options.timeout,
             progress=_progress,
         )
-    print(cheat_runs.as_text(tried))
-    return int(any(one.not_lost for one in tried))
+    print(cheat_table.as_text(tried))
+    return int(any(one.beyond for one in tried))
 
 
 def _examined(options: argparse.Namespace, rules: Rules) -> Iterator[tuple[Path, set[str], list[Examined]]]:

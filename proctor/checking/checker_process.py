@@ -23,6 +23,7 @@ from proctor.sandbox.process import end_by
 _MODULES = (
     "__init__",
     "errors",
+    "staff_files",
     *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
     *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells", "code", "neutral", "renaming")),
     *(f"sandbox/{name}" for name in ("__init__", "frames", "machine_words")),

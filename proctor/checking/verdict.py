@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.errors import ProctorError
+from proctor.staff_files import file_mode, make_folder
 
 SCHEMA = 1
 FOLDER = "proctor_records"
@@ -165,14 +166,14 @@ class Record:
         return {name: self.points[name] if verdict.passed else 0.0 for name, verdict in self.verdicts.items()}
 
     def save(self, path: Path) -> None:
-        """Write the record in place of an older one, all or nothing, readable by its owner only."""
+        """Write the record in place of an older one, all or nothing, readable by staff only."""
         content = {"schema": SCHEMA, **asdict(self)}
         text = json.dumps(content, ensure_ascii=True, indent=1, allow_nan=False) + "\n"
-        for folder in reversed([one for one in path.parents if not one.exists()]):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(path.parent, path.parents[2])
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            os.fchmod(descriptor, file_mode(path.parent))
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(text)
                 file.flush()

@@ -96,7 +96,7 @@ class Answers:
         written = [cell for cell in pieces if not one.untouched(cell.source)]
         kept = written or pieces[:1]
         if one.is_essay:
-            texts = [plain_lines(cell.source) for cell in kept]
+            texts = [(plain_lines(cell.source), cell.attachments) for cell in kept]
             kept = [cell for i, cell in enumerate(kept) if texts[i] not in texts[:i]]
         self.dropped |= {cell for cell in pieces if cell not in kept}
         if len(pieces) > 1:
@@ -120,10 +120,14 @@ class Answers:
         while rest and not any(
             cell.source.strip() and cell not in self.dropped for cell in self.cells[places[last] + 1 : places[rest[0]]]
         ):
-            if len(first.source) + len(rest[0].source) > _MAX_JOINED:
+            # Pictures of two cells may have one name.
+            pictures = {**rest[0].attachments, **first.attachments}
+            other = any(pictures[name] != picture for name, picture in rest[0].attachments.items())
+            if len(first.source) + len(rest[0].source) > _MAX_JOINED or other:
                 break
             last = rest.pop(0)
             first.source = f"{first.source}\n\n{last.source}"
+            first.attachments = pictures
             self.dropped.add(last)
         return Answer([first, *rest], first)
 

@@ -8,6 +8,7 @@ what the digests are of.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import os
 import shutil
@@ -18,9 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proctor.errors import ProctorError
-from proctor.intake.inert import handed_in_name, stored_name
+from proctor.intake.importance import importance, is_last
+from proctor.intake.inert import handed_in_name, stored_path
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# So many entries are looked at; a forgotten environment has fewer.
+_MAX_LISTED = 200_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def _take(source: Path, target: Path | None, caps: Caps, stored: bool) -> Taken:
         raise ProctorError(f"{source}: is no readable folder ({error.strerror})") from error
     try:
         copy = _Copy(caps, os.fstat(descriptor).st_uid, stored)
-        copy.folder(descriptor, target, "", 1)
+        copy.all(descriptor, target)
     finally:
         os.close(descriptor)
     return copy.taken
@@ -136,6 +140,8 @@ def read_file(path: Path, max_bytes: int) -> bytes | None:
 
 
 class _Copy:
+    """Lists a folder, and copies what it has listed in the order of its importance until the caps are reached."""
+
     def __init__(self, caps: Caps, owner: int, stored: bool) -> None:
         self.caps = caps
         self.owner = owner
@@ -145,49 +151,81 @@ class _Copy:
         self.full = False
         self.bytes = 0
         self.taken = Taken()
+        self.listed: dict[str, tuple[str, ...]] = {}
 
-    def folder(self, descriptor: int, target: Path | None, place: str, level: int) -> None:
-        seen: set[str] = set()
-        for name in sorted(os.listdir(descriptor), key=lambda name: _rank(descriptor, name)):
-            own = handed_in_name(name) if self.stored else name
-            shown = printable(f"{place}{own}")
-            if own.startswith("."):
-                self.taken.dotted.append(shown)
-            elif not own or len(os.fsencode(own)) > self.caps.name_bytes or not own.isprintable():
-                self.left_out(shown, "its name is too long or has characters that can't be printed")
-            elif own in seen:
-                self.left_out(shown, "there is another one of this name")
-            else:
-                seen.add(own)
-                self.entry(descriptor, name, target, place + own, level)
+    def all(self, descriptor: int, target: Path | None) -> None:
+        """Copy what lies in an open folder."""
+        self.find(descriptor, target)
+        for path in sorted(self.listed, key=lambda path: (importance(path), path)):
+            shown = printable(path)
+            if not self.below_cap(self.files + 1, shown):
+                break
+            try:
+                inner = _open(descriptor, self.listed[path])
+            except OSError:
+                self.left_out(shown, "it is a link, or can't be read")
+                continue
+            try:
+                self.file(inner, os.fstat(inner), target and target / stored_path(path), path)
+            finally:
+                os.close(inner)
 
-    def entry(self, descriptor: int, name: str, target: Path | None, path: str, level: int) -> None:
+    def find(self, descriptor: int, target: Path | None) -> None:
+        """Find what is no folder, and make the folders: those that can be had again come last, then the deeper ones."""
+        waiting: list[tuple[bool, int, str, tuple[str, ...]]] = [(False, 0, "", ())]
+        while waiting:
+            _, level, place, names = heapq.heappop(waiting)
+            try:
+                folder = _open(descriptor, names, os.O_DIRECTORY)
+            except OSError:
+                self.left_out(printable(place), "it is a link, or can't be read")
+                continue
+            try:
+                entries = sorted(_rank(folder, name) for name in os.listdir(folder))
+            finally:
+                os.close(folder)
+            seen: set[str] = set()
+            for is_folder, _, name in entries:
+                own = self.named(place, name, seen)
+                if own is None:
+                    continue
+                if len(self.listed) >= _MAX_LISTED:
+                    self.left_out(f"{printable(place + own)} and more after it", f"more than {_MAX_LISTED:,} files")
+                    return
+                if not is_folder:
+                    self.listed[place + own] = (*names, name)
+                elif self.is_made(f"{place}{own}", level + 1, target):
+                    again = is_last(f"{place}{own}".split("/"))
+                    heapq.heappush(waiting, (again, level + 1, f"{place}{own}/", (*names, name)))
+
+    def named(self, place: str, name: str, seen: set[str]) -> str | None:
+        """The name that an entry of a folder was handed in with; None if it is left out for it."""
+        own = handed_in_name(name) if self.stored else name
+        shown = printable(f"{place}{own}")
+        if own.startswith("."):
+            self.taken.dotted.append(shown)
+        elif not own or len(os.fsencode(own)) > self.caps.name_bytes or not own.isprintable():
+            self.left_out(shown, "its name is too long or has characters that can't be printed")
+        elif own in seen:
+            self.left_out(shown, "there is another one of this name")
+        else:
+            seen.add(own)
+            return own
+        return None
+
+    def is_made(self, path: str, level: int, target: Path | None) -> bool:
+        """Whether a folder is copied, which is made then."""
         shown = printable(path)
-        try:
-            inner = os.open(name, _READ, dir_fd=descriptor)
-        except OSError:
-            self.left_out(shown, "it is a link, or can't be read")
-            return
-        try:
-            status = os.fstat(inner)
-            is_folder = stat.S_ISDIR(status.st_mode)
-            own = path.rpartition("/")[2]
-            copy = target / stored_name(own, level == 1, is_folder) if target else None
-            if not is_folder:
-                self.file(inner, status, copy, path)
-                return
-            if level >= self.caps.depth:
-                self.left_out(shown, f"more than {self.caps.depth} folders deep")
-                return
-            self.folders += 1
-            if not self.below_cap(self.folders, shown):
-                return
-            if copy:
-                copy.mkdir(mode=0o755)
-            self.taken.digests[f"{path}/"] = ""
-            self.folder(inner, copy, f"{path}/", level + 1)
-        finally:
-            os.close(inner)
+        if level >= self.caps.depth:
+            self.left_out(shown, f"more than {self.caps.depth} folders deep")
+            return False
+        self.folders += 1
+        if not self.below_cap(self.folders, shown):
+            return False
+        if target:
+            (target / stored_path(f"{path}/x").parent).mkdir(mode=0o755)
+        self.taken.digests[f"{path}/"] = ""
+        return True
 
     def file(self, descriptor: int, status: os.stat_result, target: Path | None, path: str) -> None:
         shown = printable(path)
@@ -197,7 +235,7 @@ class _Copy:
             self.left_out(shown, "it is a hard link to somebody else's file")
         elif self.bytes + status.st_size > self.caps.total_bytes:
             self.left_out(shown, f"more than {self.caps.total_bytes / 2**20:g} MiB in all")
-        elif self.below_cap(self.files + 1, shown):
+        else:
             self.files += 1
             self.content(descriptor, target, path)
 
@@ -227,9 +265,25 @@ class _Copy:
         return count <= self.caps.files
 
 
+def _open(root: int, names: tuple[str, ...], last: int = 0) -> int:
+    """Open what these names lead to, from an open folder on, each without following a link.
+
+    Raises:
+        OSError: one of them is a link, or can't be opened.
+    """
+    current = os.dup(root)
+    for number, name in enumerate(names, start=1):
+        above, current = current, -1
+        try:
+            current = os.open(name, _READ | (last if number == len(names) else os.O_DIRECTORY), dir_fd=above)
+        finally:
+            os.close(above)
+    return current
+
+
 def _rank(descriptor: int, name: str) -> tuple[bool, bool, str]:
-    # Files first: a forgotten environment must not use up the caps before the notebook beside it is reached. What was
-    # put beside a stored file under its own name is newer.
+    # Of a file and a folder of one name the file is taken, and what was put beside a stored file under its own name is
+    # newer.
     return _is_folder(descriptor, name), handed_in_name(name) != name, name
 
 

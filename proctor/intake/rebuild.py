@@ -1,26 +1,28 @@
-"""The notebook that is graded: the instructor's, with nothing of the student's file but the text of their answers.
+"""The notebook that is graded: the instructor's, with nothing of the student's file but their answers.
 
 Taken from the submission are the sources of solution cells (all texts of those that were split or copied), of code that
-was not locked, and of cells that the student added, at their place: what *Run All* would run. Metadata, attachments,
-outputs, kernelspec and all oddities of the format stay behind. What can't be read becomes an untouched notebook, with a
-plain line that says so.
+was not locked, and of cells that the student added, at their place: what *Run All* would run, and the pictures of those
+in markdown. Metadata, outputs, kernelspec and all oddities of the format stay behind. What can't be read becomes an
+untouched notebook, with a plain line that says so.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from proctor.intake import notebook_file
 from proctor.intake.answers import Answers, layout
+from proctor.intake.attached import attached
 from proctor.intake.expected import Expected, expected_cells
 from proctor.intake.labels import label, with_own_parts
+from proctor.intake.notebook_file import MAX_BYTES
 from proctor.intake.places import Submitted
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.notes import note_metadata
+from proctor.pages.notes import note_metadata, students_metadata
+from proctor.pages.sanitise import safe_markdown
 
-MAX_BYTES = 32 * 2**20
 MAX_CELLS = 3_000
 MAX_SOURCE = 2**20
 
@@ -73,6 +75,15 @@ def _cell(name: str, kind: str, source: str, metadata: dict[str, Any]) -> dict[s
     return made | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
+def _written(made: dict[str, Any], cell: Submitted | None) -> dict[str, Any]:
+    """A cell with a student's text: in markdown harmless from here on, marked as theirs, and with its pictures."""
+    if cell is None or made["cell_type"] == "code":
+        return made
+    made["source"] = safe_markdown(made["source"])
+    made["metadata"] |= students_metadata()
+    return made | ({"attachments": cell.attachments} if cell.attachments else {})
+
+
 def _lost(answers: Answers) -> str:
     there = sum(bool(answer.cells) for answer in answers.found.values())
     return (
@@ -99,7 +110,7 @@ class _Maker:
         marks = cell.of if cell is not None else []
         if marks:
             made["metadata"][notebook_cells.PARTS] = list(marks)
-        return [made]
+        return [_written(made, cell)]
 
     def _added(self, cell: Submitted) -> list[dict[str, Any]]:
         one = self.answers.by_name.get(cell.label or "")
@@ -107,6 +118,7 @@ class _Maker:
         kind = one.is_code if one is not None and one.is_answer else not cell.is_text
         name = self._id(f"added-{cell.number}")
         made = _cell(name, "code" if kind else "markdown", cell.source, {notebook_cells.PARTS: parts} if parts else {})
+        made = _written(made, cell)
         read = [part for part in parts if self.answers.by_name[part].role == "manual"]
         if not read and not cell.maybe:
             return [made]
@@ -140,16 +152,11 @@ def _parsed(submitted: bytes, notes: list[str]) -> dict[str, Any] | None:
     if len(submitted) > MAX_BYTES:
         notes.append(f"the notebook's file is larger than {MAX_BYTES // 2**20} MiB; it counts as unanswered")
         return None
-    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
-        try:
-            text = submitted.decode(encoding)
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
+    content, encoding = notebook_file.parsed(submitted)
+    if content is not None:
         if encoding != "utf-8-sig":
             notes.append(f"the notebook's file was in the encoding {encoding}, not in UTF-8; it was read all the same")
-        if type(content) is dict:
-            return content
+        return content
     notes.append("the notebook's file can't be read as a notebook; all its questions count as unanswered")
     return None
 
@@ -170,45 +177,23 @@ def _cells_of(content: dict[str, Any]) -> Iterator[Submitted]:
         # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook; others move it.
         names = [name, cell.get("id"), metadata.get("id") if type(metadata) is dict else None]
         kind = cell.get("cell_type")
+        source = _joined(cell.get("source", cell.get("input", "")))
+        source, pictures = (source, {}) if kind == "code" else attached(cell, source)
         yield Submitted(
             tuple(name for name in names if type(name) is str),
             kind if type(kind) is str else "",
-            _text(cell.get("source", cell.get("input", ""))),
+            _text(source),
+            attachments=pictures,
         )
 
 
-def _text(source: Any) -> str:
+def _joined(source: Any) -> str:
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)
-    if type(source) is not str:
-        return ""
+    return source if type(source) is str else ""
+
+
+def _text(source: str) -> str:
     # A lone surrogate can't be written to any file.
     source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     return source[:MAX_SOURCE]
-
-
-def match_files(expected: Sequence[str], found: dict[str, bytes]) -> tuple[dict[str, bytes | None], list[str]]:
-    """Which submitted file is which notebook.
-
-    Args:
-        expected: names of the assignment's notebooks, without ending.
-        found: content of the submitted notebook files by name, without ending.
-
-    Returns:
-        Content by expected name (None where there is none), and plain lines. A file of another name is taken for the
-        one notebook that is missing if it has named cells and no other file can be meant.
-    """
-    matched = {name: found.get(name) for name in expected}
-    notes = []
-    missing = [name for name in expected if name not in found]
-    others = sorted(set(found) - set(expected))
-    if (
-        len(missing) == 1
-        and len(others) == 1
-        and any(cell.names for cell in _submitted_cells(found[others[0]], []) or [])
-    ):
-        matched[missing[0]] = found[others[0]]
-        notes.append(f"{others[0]}.ipynb was taken for {missing[0]}.ipynb: the file has another name")
-    else:
-        notes += [f"{name}.ipynb is no notebook of this assignment and was left out" for name in others]
-    return matched, notes

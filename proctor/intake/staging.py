@@ -13,10 +13,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
-from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, run_by_tools, stored_path
-from proctor.intake.rebuild import MAX_BYTES
+from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
+from proctor.intake.matching import Matched, match_files
+from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
+from proctor.intake.unpacked import Unpacked, lay_up
 
 # As `nbgrader submit` writes it: 64 random bytes.
 _SECRET = re.compile(rb"[0-9a-f]{128}")
@@ -36,8 +40,10 @@ class Staged:
     Attributes:
         files: folder of its files but the notebooks, under stored names (`proctor.intake.inert`); those of the
             assignment lie in it in place of the student's of the same path.
-        notebooks: content of the notebook files on the top level, by name without ending.
+        matched: what was found of the assignment's notebooks.
+        unreadable: archives in it that could not be opened.
         pictures: places of the student's pictures, by path: all that staff need beside a notebook to read it.
+        course_files: paths of the assignment's own files beside the notebooks.
         notes: plain lines for student and staff.
         for_staff: plain lines for staff.
         state: SHA-256 over names and contents of the whole submission, in hexadecimal.
@@ -45,8 +51,10 @@ class Staged:
     """
 
     files: Path
-    notebooks: dict[str, bytes] = field(default_factory=dict)
+    matched: Matched = field(default_factory=Matched)
+    unreadable: list[str] = field(default_factory=list)
     pictures: dict[str, Path] = field(default_factory=dict)
+    course_files: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     for_staff: list[str] = field(default_factory=list)
     state: str = ""
@@ -60,13 +68,19 @@ class Staged:
         return hashlib.sha256(json.dumps([notebook, self.content]).encode()).hexdigest()
 
 
-def stage(submitted: Path, files: Path, assignment: Mapping[str, Path]) -> Staged:
-    """Copy a submission for its grading.
+def stage(
+    submitted: Path,
+    files: Path,
+    assignment: Mapping[str, Path],
+    notebooks: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Staged:
+    """Copy a submission for its grading, and find the assignment's notebooks in it.
 
     Args:
         submitted: the student's folder in `submitted/`.
         files: folder to make, in place of an older one.
         assignment: the instructor's own files beside the notebooks, by path in the assignment.
+        notebooks: the instructor's, all of the assignment, by name; one that can't be read is empty.
 
     Raises:
         ProctorError: the folder can't be read or copied.
@@ -74,14 +88,9 @@ def stage(submitted: Path, files: Path, assignment: Mapping[str, Path]) -> Stage
     """
     taken = copy_tree(submitted, files, Caps(), stored=True)
     staged = Staged(files, notes=list(taken.lines), state=taken.digest(), content=taken.digest({TIMESTAMP}))
+    staged.course_files = frozenset(assignment)
     staged.for_staff += _for_staff(taken)
-    for path in sorted(taken.digests):
-        if path.endswith(".ipynb/") and path.count("/") == 1:
-            staged.notes.append(f"left out {printable(path[:-1])}: it is a folder, not a notebook")
-        elif path.endswith(".ipynb") and "/" not in path:
-            place = files / stored_path(path)
-            staged.notebooks[path.removesuffix(".ipynb")] = read_file(place, MAX_BYTES) or b""
-            place.unlink()
+    _find_notebooks(staged, taken, notebooks)
     secret = files / SUBMISSION_SECRET
     if secret.is_file() and not _SECRET.fullmatch(read_file(secret, 1_000) or b""):
         secret.unlink()
@@ -90,7 +99,7 @@ def stage(submitted: Path, files: Path, assignment: Mapping[str, Path]) -> Stage
             "released to this submission"
         )
     _set_aside(staged, assignment)
-    staged.pictures = {path: files / stored_path(path) for path in taken.digests if _is_picture(files, path)}
+    staged.pictures = {path: files / stored_path(path) for path in _paths(files) if _is_picture(files, path)}
     _lay_assignment(files, assignment)
     return staged
 
@@ -102,6 +111,34 @@ def state_of(submitted: Path) -> str:
         ProctorError: the folder can't be read.
     """
     return look(submitted, Caps(), stored=True).digest()
+
+
+def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Find the notebooks, and bring to the top what lies beside those that were not handed in there."""
+    files = staged.files
+    paths = [path for path in taken.digests if not path.endswith("/")]
+    places = {path: files / stored_path(path) for path in paths}
+    with Unpacked(files.with_name(f"{files.name}-unpacked"), {path: places[path] for path in paths}) as unpacked:
+        places |= unpacked.places
+        candidates = [path for path in places if may_be_notebook(path)]
+        staged.matched = match_files(notebooks, candidates, lambda path: read_file(places[path], MAX_FILE))
+        folders = [places[path].parent for path in staged.matched.paths.values() if path.count("/")]
+        for folder in [*dict.fromkeys(folders), *unpacked.beside_notebooks()]:
+            lay_up(folder, files)
+        staged.unreadable = unpacked.failed(bool(staged.matched.lost))
+        staged.notes += unpacked.lines
+    counted = set(staged.matched.paths.values())
+    for path in sorted(taken.digests):
+        if path.endswith(".ipynb/") and path.count("/") == 1 and not any(one.startswith(path) for one in counted):
+            staged.notes.append(f"left out {printable(path[:-1])}: it is a folder, not a notebook")
+        elif path.endswith(".ipynb") and "/" not in path:
+            places[path].unlink()
+
+
+def _paths(files: Path) -> list[str]:
+    """Of all files in a folder of stored ones, as handed in."""
+    found = [path.relative_to(files).parts for path in sorted(files.rglob("*")) if path.is_file()]
+    return ["/".join(handed_in_name(part) for part in parts) for parts in found]
 
 
 def _for_staff(taken: Taken) -> list[str]:

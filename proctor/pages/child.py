@@ -37,11 +37,16 @@ def main() -> None:
 
 def _done(job: dict[str, Any]) -> Any:
     limits = PageLimits(**job.pop("limits"))
+    task = job.pop("task")
     # Here, so that a process that only makes texts safe does not import what draws.
-    if job.pop("task") == "clean":
+    if task == "clean":
         from proctor.pages import sanitise
 
         return sanitise.clean_here(job["parts"], limits)
+    if task in ("addresses", "photo"):
+        from proctor.pages import photos
+
+        return photos.addresses_here(job["texts"], limits) if task == "addresses" else photos.photo_here(job, limits)
     from proctor.pages import drawing
 
     return drawing.draw_here(job, limits)

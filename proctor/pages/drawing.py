@@ -20,19 +20,16 @@ from nbconvert.exporters.exporter import ResourcesDict
 from traitlets.config import Config
 
 from proctor.pages import attempts, notes
+from proctor.pages.frame import NO_MATHJAX, STANDS_FOR_MATHJAX, framed
 from proctor.pages.limits import MAX_ALL_PLAIN, MAX_PLAIN, PageLimits
-from proctor.pages.markup import LANGUAGES, Highlighter, Renderer, markdown_html
+from proctor.pages.markup import LANGUAGES, Highlighter, Renderer, StudentsRenderer, markdown_html
+from proctor.pages.shown import Pictures
+from proctor.pages.tables import table_html
+from proctor.pages.written import as_written
 
-# No scripts, and nothing from anywhere else: pages are read without a network. Figures lie beside the page.
-POLICY = (
-    "default-src 'none'; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "img-src 'self' data: file:; style-src 'unsafe-inline'"
-)
-_META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'
-# In place of nbconvert's, which loads MathJax from the web.
-_NO_MATHJAX = "{%- macro mathjax(url='') -%}{%- endmacro -%}"
 _PLAIN = "proctor_plain"
 _HTML = "proctor_html"
+_WRITTEN = "proctor_written"
 _KINDS = ("text/markdown", "image/png", "image/jpeg", "text/plain")
 _ANSI = re.compile("\x1b\\[[0-9;]{0,100}[A-Za-z]")
 # What one cell needs by itself is about its part of the page.
@@ -49,8 +46,6 @@ _WHY = {
 class PageExporter(HTMLExporter):
     """nbconvert's exporter for a notebook that `_prepared` has gone over."""
 
-    mathml = False
-
     def default_filters(self) -> Any:
         """nbconvert's filters, with the one for markdown replaced."""
         yield from super().default_filters()
@@ -58,13 +53,17 @@ class PageExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        """HTML of a markdown cell, or of a comment or an output that belongs to a cell."""
+        """HTML of a markdown cell, or of a comment that belongs to a cell."""
         cell = context.get("cell", {})
         metadata = cell.get("metadata", {})
-        if _HTML in metadata and source == cell["source"]:
+        of_cell = source == cell.get("source")
+        if _HTML in metadata and of_cell:
             return metadata[_HTML]
         if _PLAIN in metadata:
             return _plain_html(source)
+        if _WRITTEN in metadata and of_cell:
+            made = self.students_html(source, cell)
+            return notes.box_around(made) if notes.is_note(metadata) else made
         renderer = Renderer(
             escape=False,
             attachments=cell.get("attachments", {}),
@@ -74,11 +73,19 @@ class PageExporter(HTMLExporter):
             exclude_anchor_links=self.exclude_anchor_links,
             **self.lexer_options,
         )
-        made = markdown_html(source, renderer, self.mathml)
-        return notes.box_around(made) if notes.is_note(metadata) else made
+        return markdown_html(source, renderer)
+
+    def students_html(self, source: str, cell: Mapping[str, Any]) -> str:
+        """HTML of a text as a student has written it, with the pictures that are stored in a cell."""
+        pictures = Pictures(cell)
+        renderer = StudentsRenderer(pictures.html, self._macros, escape=True, **self.lexer_options)
+        return markdown_html(source, renderer, pictures.names)
 
     def from_notebook_node(self, nb: Any, resources: Any = None, **kw: Any) -> tuple[str, Any]:
         """Convert a notebook, with colours of a known language only."""
+        # What formulas of a student's define, for those behind them, as in their notebook.
+        self._macros: list[str] = []
+        nb = _with_texts(nb, self.students_html)
         language = nb.metadata.get("language_info", {})
         lexer = language.get("pygments_lexer", language.get("name"))
         if "highlight_code" not in self.filters:
@@ -100,8 +107,8 @@ def draw_here(job: Mapping[str, Any], limits: PageLimits) -> dict[str, Any]:
 
     Args:
         job: ``notebook`` (its file's text), ``resources`` (what templates read), ``config`` (traitlets' sections of the
-            exporter and its preprocessors), ``preprocess`` (whether to run nbconvert's own), ``mathml`` (formulas as
-            MathML and a page without scripts; if not, MathJax is loaded from where the configuration says).
+            exporter and its preprocessors), ``preprocess`` (whether to run nbconvert's own), ``scripts`` (whether the
+            template's own may run, as on the formgrader's page; whoever serves it says by which policy).
 
     Returns:
         ``html``, or None if nothing could be drawn; ``plain``: by the number of a cell why it is plain text; and
@@ -162,7 +169,7 @@ class _Drawing:
         """The whole page, with cells of given numbers as plain text."""
         notebook = _prepared(self._notebook, plain)
         made = self._exporter.from_notebook_node(notebook, self._resources())[0]
-        return made.replace("<head>", f"<head>\n{_META}", 1) if self._job["mathml"] else made
+        return framed(made, self._notebook.cells, self._job["scripts"])
 
     def count(self) -> int:
         """Number of cells."""
@@ -183,10 +190,8 @@ class _Drawing:
         if not self._job["preprocess"]:
             config.Exporter.default_preprocessors = []
             config.Exporter.preprocessors = []
-        loaders = [DictLoader({"mathjax.html.j2": _NO_MATHJAX})] if self._job["mathml"] else []
-        exporter = PageExporter(config=config, extra_loaders=loaders)
-        exporter.mathml = self._job["mathml"]
-        return exporter
+        mathjax = STANDS_FOR_MATHJAX if self._job["scripts"] else NO_MATHJAX
+        return PageExporter(config=config, extra_loaders=[DictLoader({"mathjax.html.j2": mathjax})])
 
     def _resources(self) -> dict[str, Any]:
         # nbconvert writes into them, and templates read what is not there as an empty text.
@@ -200,11 +205,20 @@ class _Drawing:
 
 
 def _prepared(notebook: Any, plain: Mapping[int, str]) -> Any:
-    """A notebook whose notes of the engine are boxes, and cells of given numbers plain text."""
+    """A notebook with students' texts as they were written, notes as boxes, and cells of given numbers plain text.
+
+    No other place gives a text of a student to whoever draws without what `proctor.pages.written` has done to it.
+    """
     left = MAX_ALL_PLAIN
     for number, cell in enumerate(notebook.cells):
-        for key in (_PLAIN, _HTML):
+        for key in (_PLAIN, _HTML, _WRITTEN):
             cell.metadata.pop(key, None)
+        if notes.is_students(cell.metadata) or notes.is_note(cell.metadata):
+            cell.source = as_written(cell.source)
+            cell.metadata[_WRITTEN] = True
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                output.data["text/markdown"] = as_written(output.data["text/markdown"])
         if number not in plain:
             for output in cell.get("outputs", []):
                 _make_known(output)
@@ -223,7 +237,20 @@ def _make_known(output: Any) -> None:
     if notes.is_note(output.get("metadata")):
         output.data = nbformat.from_dict({"text/html": notes.box(str(output.data.get("text/plain", "")))})
         return
-    output.data = nbformat.from_dict({kind: text for kind, text in output.data.items() if kind in _KINDS})
+    kept = {kind: text for kind, text in output.data.items() if kind in _KINDS}
+    if made := table_html(str(output.data.get("text/html", ""))):
+        kept["text/html"] = f'<div class="proctor-table">{made}</div>'
+    output.data = nbformat.from_dict(kept)
+
+
+def _with_texts(notebook: Any, students_html: Callable[[str, Mapping[str, Any]], str]) -> Any:
+    """A notebook whose outputs in markdown, which code of students has made, are HTML."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            text = output.get("data", {}).pop("text/markdown", None)
+            if text is not None and "text/html" not in output.data:
+                output.data["text/html"] = students_html(text, {})
+    return notebook
 
 
 def _make_plain(cell: Any, limit: int, why: str) -> int:

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw by themselves: a feedback page has to be readable without a network.
+"""Formulas as MathML, which browsers draw by themselves: pages have to be readable without a network.
 
 What the converter makes of a formula is a tree. It is written out by Python's XML serialiser, so that a text in it
 stays a text, and only if all its elements, attributes and their values are known ones.
@@ -7,20 +7,12 @@ stays a text, and only if all its elements, attributes and their values are know
 from __future__ import annotations
 
 import re
-import string
 from xml.etree import ElementTree
 
 import latex2mathml.converter
 
-MAX_FORMULA = 4_000
-MAX_ELEMENTS = 3_000
-# Code stays as it is; then displayed formulas, then those in a line, as Jupyter finds them.
-_PARTS = re.compile(
-    r"(?P<code>^(?:```|~~~).*?^(?:```|~~~)[^\n]*$|``.*?``|`[^`\n]*`)"
-    r"|\$\$(?P<block>.+?)\$\$"
-    r"|(?<![\\$\w])\$(?P<line>[^\s$](?:[^$\n]|\n(?!\n))*?)(?<!\s)\$(?![\w$])",
-    re.DOTALL | re.MULTILINE,
-)
+MAX_FORMULA = 20_000
+MAX_ELEMENTS = 5_000
 
 
 def _each(names: str, pattern: str) -> dict[str, str]:
@@ -62,36 +54,86 @@ _ALLOWED = {name: re.compile(rf"(?:{pattern})\Z") for name, pattern in _VALUES.i
 _CHARACTER = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 # Of a text in a formula it leaves TeX's backslashes.
 _ESCAPED = re.compile(r"\\([_%&#${}])")
-_TAG = re.compile(r"(<[^<>]*>)")
-# Markdown would read these as its own. What begins and ends a reference to a character stays.
-_INERT = str.maketrans({one: f"&#{ord(one)};" for one in string.punctuation if one not in "&#;<>"})
+_DOUBLE = {str(digit): chr(0x1D7D8 + digit) for digit in range(10)}
+# Environments that it does not know, by those that look the same. It would number equations from 1 in each formula.
+_SAME = {
+    **_each("align aligned alignat alignat* alignedat eqnarray eqnarray* flalign flalign*", "align*"),
+    **_each("gather gather* gathered multline multline*", "matrix"),
+    **_each("dcases rcases", "cases"),
+}
+_ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]+\*?)\}(\s*\{\d+\})?(?:\s*\[[tbc]\])?")
+_WRAPPER = re.compile(r"\\(?:begin|end)\s*\{(?:equation|displaymath|math)\*?\}|\\(?:nonumber|notag)(?![A-Za-z])")
+_LABEL = re.compile(r"\\label\s*\{[^{}]{0,200}\}")
+# TeX leaves out what stands behind it in the line.
+_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%")
+_TOKEN = re.compile(r"\\begin\s*\{|\\end\s*\{|\\\\|\\.|[{}&]", re.DOTALL)
+# A macro may hide what it stands for: a formula that makes one is shown as it was written.
+_DEFINITION = re.compile(r"\\(?:(?:re|provide)?newcommand|(?:re)?newenvironment|[gex]?def|let|DeclareMathOperator)\b")
+_BRACED = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+_MACRO = re.compile(
+    rf"\\(?:re|provide)?newcommand\s*(?:\{{\\[A-Za-z]+\}}|\\[A-Za-z]+)(?:\[\d\])?{_BRACED}|\\def\s*\\[A-Za-z]+(?:#\d)*{_BRACED}"
+)
+_MAX_MACROS = 2_000
 
 
-def with_mathml(markdown: str) -> str:
-    """Markdown with its formulas as MathML; a formula that can't be converted stays as it is."""
-    return _PARTS.sub(_converted, markdown)
+def macros(formula: str) -> str:
+    """What a formula defines for those behind it, as far as the converter knows such definitions."""
+    return "".join(_MACRO.findall(formula))[:_MAX_MACROS]
 
 
-def _converted(match: re.Match) -> str:
-    formula = match["block"] or match["line"]
-    if formula is None or len(formula) > MAX_FORMULA:
-        return match[0]
+def mathml(formula: str, display: bool, known: str = "") -> str | None:
+    """MathML of a formula in TeX, in one line; None if it can't be drawn with all that it says.
+
+    Args:
+        display: whether it stands in a line of its own.
+        known: macros of formulas before it.
+    """
+    if len(formula) > MAX_FORMULA or not formula.strip() or _DEFINITION.search(formula):
+        return None
     try:
         root = latex2mathml.converter.convert_to_element(
-            _latex(formula), display="block" if match["block"] else "inline"
+            known + _known(formula, display), display="block" if display else "inline"
         )
-        made = _written(root)
+        return _written(root)
     except MemoryError:
         raise
     # The converter raises many kinds for formulas that it does not know.
     except Exception:
-        return match[0]
-    return match[0] if made is None else made
+        return None
 
 
-def _latex(formula: str) -> str:
-    # What `proctor.pages.sanitise` has made of a student's text.
-    return formula.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
+def _known(formula: str, display: bool) -> str:
+    """The formula in what the converter knows of TeX."""
+    formula = _COMMENT.sub(r"\1\%", _LABEL.sub("", _WRAPPER.sub("", formula)))
+
+    def same(match: re.Match) -> str:
+        which, name, number = match.groups()
+        number = "" if name.startswith("aligned") or name.startswith("alignat") else number or ""
+        return rf"\{which}{{{_SAME.get(name, name)}}}{number}"
+
+    if "eqnarray" in formula:
+        formula = formula.replace("&=&", "&=")
+    formula = _ENVIRONMENT.sub(same, formula).strip()
+    return _in_rows(formula) if display else formula
+
+
+def _in_rows(formula: str) -> str:
+    """A formula with line ends of its own, as a table: browsers break no lines in formulas."""
+    depth, rows, columns = 0, False, False
+    for match in _TOKEN.finditer(formula):
+        token = match[0]
+        if token[0] == "{" or token.startswith("\\begin"):
+            depth += 1
+        elif token[0] == "}" or token.startswith("\\end"):
+            depth -= 1
+        # The brace of an environment's name is part of the token.
+        if token.startswith(("\\begin", "\\end")):
+            depth += 1
+        rows = rows or (token == "\\\\" and depth == 0)
+        columns = columns or (token == "&" and depth == 0)
+    if not rows and not columns:
+        return formula
+    return rf"\begin{{align*}}{formula}\end{{align*}}" if columns else rf"\begin{{array}}{{l}}{formula}\end{{array}}"
 
 
 def _written(root: ElementTree.Element) -> str | None:
@@ -102,11 +144,18 @@ def _written(root: ElementTree.Element) -> str | None:
         for name, value in element.attrib.items():
             if name not in _ALLOWED or not _ALLOWED[name].match(value):
                 return None
+        # Columns of an environment that the converter does not know; a character of the formula's is a reference here.
+        if element.text == "&":
+            return None
         element.text, element.tail = _text(element.text), _text(element.tail)
+        # A command that it does not know.
+        if element.tag in ("mi", "mo") and element.text and re.match(r"\\[A-Za-z]", element.text):
+            return None
         if element.tag == "mtext" and element.text:
             element.text = _ESCAPED.sub(r"\1", element.text)
-    parts = _TAG.split(" ".join(ElementTree.tostring(root, encoding="us-ascii").decode().split()))
-    return "".join(part if part.startswith("<") else part.translate(_INERT) for part in parts)
+        if element.attrib.get("mathvariant") == "double-struck" and element.text:
+            element.text = "".join(_DOUBLE.get(one, one) for one in element.text)
+    return " ".join(ElementTree.tostring(root, encoding="us-ascii").decode().split())
 
 
 def _text(text: str | None) -> str | None:

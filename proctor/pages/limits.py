@@ -13,6 +13,11 @@ MAX_NOTEBOOK_BYTES = 32 * MIB
 # A browser needs four bytes for a pixel, however small the file is.
 MAX_PIXELS = 25_000_000
 MAX_NOTEBOOK_PIXELS = 150_000_000
+# Pictures that students hand in, in a notebook; how long their longer side may be in pixels, and what their files may
+# have together.
+MAX_PHOTOS = 60
+MAX_SIDE_SHOWN = 2_000
+MAX_PHOTO_BYTES = 24 * MIB
 # What is shown of a cell, and of all such cells of a page, where it is shown as plain text.
 MAX_PLAIN = 20_000
 MAX_ALL_PLAIN = 1_000_000

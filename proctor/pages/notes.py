@@ -13,6 +13,20 @@ _BOX = (
 )
 
 
+# A cell or an output whose text a student wrote: it is stored as `proctor.pages.written` has it.
+_STUDENTS = "student"
+
+
+def students_metadata() -> dict[str, Any]:
+    """Metadata of a cell that holds a student's text in markdown."""
+    return {KEY: _STUDENTS}
+
+
+def is_students(metadata: Any) -> bool:
+    """Whether these are the metadata of a cell that holds a student's text in markdown."""
+    return isinstance(metadata, dict) and metadata.get(KEY) == _STUDENTS
+
+
 def note_output(text: str) -> dict[str, Any]:
     """An output of a code cell in which the engine says something; pages draw it as a box."""
     return {"output_type": "display_data", "data": {"text/plain": text}, "metadata": note_metadata()}
@@ -35,6 +49,12 @@ def box(text: str) -> str:
     """HTML of a note with a text that may hold anything."""
     text = html.escape(text)
     return _BOX.format(f'<b>From the grading</b><pre style="background: none; border: none">{text}</pre>')
+
+
+def refused_box(what: list[str]) -> str:
+    """HTML of a note that a text holds things which stand there as they were written."""
+    each = ", ".join(f"{what.count(one)} × {one}" for one in dict.fromkeys(what))
+    return box(f"Shown as written, not drawn: {each}")
 
 
 def box_around(markup: str) -> str:

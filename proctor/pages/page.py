@@ -35,7 +35,7 @@ def draw_page(
     config: Mapping[str, Any],
     limits: PageLimits,
     *,
-    mathml: bool,
+    scripts: bool,
     preprocess: bool,
     instead: str,
 ) -> Page:
@@ -46,12 +46,12 @@ def draw_page(
         notebook: text of its file.
         resources: for templates; what JSON can't hold is left out.
         config: traitlets' configuration; sections and values that a child process can't be given are left out.
-        mathml: see `proctor.pages.drawing.draw_here`, as for ``preprocess``.
+        scripts: see `proctor.pages.drawing.draw_here`, as for ``preprocess``.
         instead: what to do where nothing can be drawn, as a text for the reader.
     """
     job = {"notebook": notebook, "resources": _plain(resources), "config": _sections(config)}
     try:
-        found = drawer(limits).do("draw", **job, mathml=mathml, preprocess=preprocess)
+        found = drawer(limits).do("draw", **job, scripts=scripts, preprocess=preprocess)
     except ProctorError as error:
         return Page(empty_page(title, instead), [f"{title}: {error}"], False)
     if found["html"] is None:

@@ -33,6 +33,16 @@ def pixels(kind: str, encoded: str) -> int | None:
     return size[0] * size[1]
 
 
+def kind_of(raw: bytes) -> str | None:
+    """ "image/png" or "image/jpeg" by the first bytes of a file; None if it is neither."""
+    return "image/png" if raw.startswith(_PNG) else "image/jpeg" if raw.startswith(_JPEG) else None
+
+
+def size_of(raw: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG or JPEG by what stands at its head; None if that can't be read."""
+    return _png_size(raw) or _jpeg_size(raw)
+
+
 def _png_size(raw: bytes) -> tuple[int, int] | None:
     if not raw.startswith(_PNG) or raw[12:16] != b"IHDR" or len(raw) < 24:
         return None

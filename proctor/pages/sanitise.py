@@ -1,13 +1,13 @@
 """Makes what students wrote and printed harmless for a browser, before it is stored where others look at it.
 
 Formgrader and feedback pages show notebooks as HTML. A student's markdown may hold HTML, an output may hold scripts,
-and formulas know commands that make links. What is kept is text, pictures, and markdown without any HTML of its own.
+and formulas know commands that make links. What is kept is text, pictures, tables of texts, and markdown in which HTML
+means nothing.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,63 +15,24 @@ from typing import Any
 from proctor.pages import attempts
 from proctor.pages.limits import MAX_OUTPUTS, MAX_PIXELS, MIB, PageLimits
 from proctor.pages.pictures import pixels
+from proctor.pages.tables import table_html
+from proctor.pages.written import stored
 
 MAX_TEXT = 200_000
-MAX_MARKDOWN = 50_000
-_MAX_ENVIRONMENTS = 100
 MAX_PICTURE = 8 * 2**20
 PICTURES = ("image/png", "image/jpeg")
 _SVG = "image/svg+xml"
 # All that is looked at. Of SVG it is only whether it is there: it may hold scripts, and shapes without end.
-KINDS = (*PICTURES, _SVG, "text/markdown", "text/plain")
+KINDS = (*PICTURES, _SVG, "text/html", "text/markdown", "text/plain")
 # Of what is made of one text, or of the outputs of one cell.
 _PART_BYTES = 16 * MIB
 # A text in markdown, or the outputs of a cell.
 Part = str | list[dict[str, Any]]
-# Bounded and without a way back (`+`): a text of brackets only must not take minutes.
-_LINK = re.compile(
-    r"(!?)\[([^\[\]\n]{0,1000}+)\]\(\s{0,20}+<?+([^)\s>]{0,2000}+)>?+[^)\n]{0,1000}+\)",
-)
-_REFERENCE = re.compile(r"^ {0,3}\[[^\]\n]+\]:.*$", re.MULTILINE)
-_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s\"'<>`\\]+\Z", re.IGNORECASE)
-_FIGURE = re.compile(r"figures/[A-Za-z0-9_-]+\.(?:svg|png|jpg)\Z")
-# Markdown has more ways to make a link than can be listed: labels with brackets or over several lines, addresses that
-# stand in a quote or a list. All need a closing bracket with one of three characters behind it, which stays together
-# only in what is known to be harmless.
-_JOINED = re.compile(
-    r"(?<![!\\])\[[^\[\]\n]{0,1000}+\]\((?:https?://|mailto:)[^\s\"'<>`\\()]{1,2000}+\)"
-    r"|(?<!\\)!\[[^\[\]\n]{0,1000}+\]\(figures/[A-Za-z0-9_-]{1,100}+\.(?:svg|png|jpg)\)"
-    r"|\](?=[(\[:])",
-    re.IGNORECASE,
-)
-# nbconvert needs quadratic time for these.
-_SPACES = re.compile(r"[ \t]{200,}")
-_ENVIRONMENT = re.compile(r"\\begin(?![A-Za-z])")
-# Commands of MathJax that make links, set attributes, or load more of it.
-_COMMANDS = re.compile(
-    r"\\(?:href|url|unicode|class|cssId|style|data|require|toggle|texttip|mathtip|action|newcommand|renewcommand|def|let"
-    r"|gdef|newenvironment|begingroup|bbox|color|textcolor|colorbox|fcolorbox|definecolor|htmlClass|htmlId|htmlStyle"
-    r"|htmlData|includegraphics|mmlToken)(?![A-Za-z])"
-)
 
 
 def safe_markdown(text: str) -> str:
-    """Markdown without HTML; links only to web and mail addresses, pictures only from the assignment's own figures."""
-    text = _SPACES.sub(" " * 200, _text(text, MAX_MARKDOWN))
-    parts = _ENVIRONMENT.split(text)
-    text = "\\begin".join(parts[:_MAX_ENVIRONMENTS]) + "".join(
-        r"\text{begin}" + part for part in parts[_MAX_ENVIRONMENTS:]
-    )
-    text = _REFERENCE.sub("", text)
-    text = _COMMANDS.sub(lambda match: r"\text{" + match[0][1:] + "}", text)
-    text = _LINK.sub(_safe_link, text)
-    text = _JOINED.sub(lambda match: match[0] if match[0] != "]" else "] ", text)
-    # Ampersands too, so that no entity becomes a character of markup. A quote at the beginning of a line stays.
-    lines = []
-    for line in text.replace("&", "&amp;").replace("<", "&lt;").split("\n"):
-        quote = re.match(r"(?:\s{0,3}>)*", line)[0]
-        lines.append(quote + line[len(quote) :].replace(">", "&gt;"))
-    return "\n".join(lines)
+    """Markdown as it is stored, see `proctor.pages.written`."""
+    return stored(_text(text))
 
 
 def safe_outputs(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -122,24 +83,15 @@ def _safe_bundle(data: Any) -> dict[str, str]:
                 kept[kind] = "".join(picture.split())
             elif size is not None:
                 left_out.append(f"(a picture of {size:,} pixels was left out; at most {MAX_PIXELS:,} are shown)")
-    if not kept and isinstance(data.get("text/markdown"), (str, list)):
+    if not kept and (made := table_html(_text(data.get("text/html")))):
+        kept["text/html"] = made
+    elif not kept and isinstance(data.get("text/markdown"), (str, list)):
         kept["text/markdown"] = safe_markdown(_text(data["text/markdown"]))
     if isinstance(data.get("text/plain"), (str, list)):
         kept["text/plain"] = _text(data["text/plain"])
     if left_out and not any(kind in kept for kind in PICTURES):
         kept["text/plain"] = "\n".join([*([kept["text/plain"]] if "text/plain" in kept else []), *left_out])
     return kept
-
-
-def _safe_link(match: re.Match) -> str:
-    picture, words, address = match.groups()
-    if picture:
-        return f"![{_words(words)}]({address})" if _FIGURE.match(address) else f"{_words(words)} (picture left out)"
-    return f"[{_words(words)}]({address})" if _SCHEME.match(address) else f"{_words(words)} ({address})"
-
-
-def _words(text: str) -> str:
-    return text.replace("[", "").replace("]", "")
 
 
 def _text(text: Any, limit: int = MAX_TEXT) -> str:

@@ -10,15 +10,13 @@ import hashlib
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.converters import Autograde as NbgraderAutograde
-from nbgrader.converters.base import NbGraderException
+from nbgrader.exchange.default import Exchange
 from nbgrader.utils import find_all_files
+from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
@@ -28,29 +26,37 @@ from proctor.intake.inert import make_inert
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
-from proctor.plugin import points
+from proctor.pages.album import Album, take_pictures
+from proctor.plugin import busy, gradebook_file, partial, points, reading
+from proctor.plugin.batch import Batch
+from proctor.plugin.current import Current
 from proctor.plugin.finished import Finished
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
-from proctor.plugin.run_times import RunTimes
+from proctor.plugin.run_times import RunTimes, graded
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
-from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
-_DONE = "complete.json"
-_BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
 
 
-class Autograde(NbgraderAutograde):
+class Autograde(Batch):
     """Grades submissions one after the other; prints a table of what became of each."""
+
+    regrade_stale = Bool(
+        True,
+        help="Grade again what was graded with other tests, another engine, other limits or other data than there are "
+        "now. If not, the table says which those are.",
+    ).tag(config=True)
 
     def start(self) -> None:
         """Grade all submissions of the assignment that are new or newer.
 
         Raises:
-            NbGraderException: there is no usable sandbox, or there is nothing to grade; nothing was changed. Or some
-                submission was not graded to its end, and the others were.
+            NbGraderException: there is no usable sandbox, no room, no usable gradebook, or there is nothing to grade;
+                nothing was changed. Or some submission was not graded to its end, and the others were.
+            SystemExit: it was told to stop, with 128 and the number of the signal.
         """
         settings = Proctor(parent=self)
         problem = availability() if settings.sandbox == "bwrap" else None
@@ -60,47 +66,32 @@ class Autograde(NbgraderAutograde):
             settings.course_secret(self._root)
             self._times = RunTimes(settings.all_limits())
             settings.refuse_exposing(self._root, self._private())
+            Lateness(self)
+            self._current = Current(self.coursedir, settings, self._own_files)
+            self._current.check()
         except ProctorError as error:
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
             self.log.warning(unbound())
-        sweep()
-        self._outcomes: dict[str, str] = {}
         self._rebuilt: dict[str, Rebuilt] = {}
         self._broken: dict[str, str] = {}
         self._staged: Staged | None = None
-        results = OwnFolder("results-")
-        self._scratch = results.path
-        try:
+        with self.running(STAGED):
             super().start()
             if unfinished := self._times.unfinished(self._outcomes):
                 self._refuse(unfinished)
-        finally:
-            results.remove()
-            shutil.rmtree(self._root / STAGED, ignore_errors=True)
-            self._print_table()
 
     def _private(self) -> list[Path]:
         """What nobody in a sandbox may see, beside the course secret."""
         folders = self.coursedir
         names = [folders.source_directory, folders.submitted_directory, folders.autograded_directory]
-        names += [folders.feedback_directory, verdict.FOLDER, STAGED, SEALED]
-        # A path, if the gradebook is a file.
-        kind, _, database = folders.db_url.partition(":///")
-        return [self._root / name for name in [*names, *([database] if kind == "sqlite" else [])]]
-
-    def _refuse(self, why: str) -> NoReturn:
-        # The command ends without a word of its own; the formgrader shows the log.
-        self.log.error(why)
-        raise NbGraderException(why)
-
-    @property
-    def _root(self) -> Path:
-        return Path(self.coursedir.root).resolve()
+        names += [folders.feedback_directory, verdict.FOLDER, SEALED, Exchange(parent=self).root]
+        database = gradebook_file.path_of(folders.db_url)
+        return [self._root / name for name in [*names, *([database] if database else [])]]
 
     @property
     def _input_directory(self) -> str:
-        return STAGED if self._sanitizing else self.coursedir.autograded_directory
+        return self._staged_in if self._sanitizing else self.coursedir.autograded_directory
 
     def init_notebooks(self) -> None:
         """Find submissions by their folders: which notebooks belong to them says the assignment, not the student."""
@@ -112,8 +103,6 @@ class Autograde(NbgraderAutograde):
         root = Path(pattern).parent.parent
         for folder in sorted(root.glob(f"{self.coursedir.student_id}/{self.coursedir.assignment_id}")):
             if folder.is_dir() and not folder.is_symlink():
-                for line in make_inert(folder):
-                    self.log.warning(printable(line, 300))
                 staged = self._format_source(folder.name, folder.parent.name)
                 self.assignments[staged] = [os.path.join(staged, f"{name}.ipynb") for name in names]
         if not self.assignments:
@@ -121,77 +110,112 @@ class Autograde(NbgraderAutograde):
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Whether this submission is to be graded: it is new, has changed, was not finished, or --force was given."""
-        if student_id in (self.coursedir.student_id_exclude or "").split(","):
+        submitted, done = self._submitted(assignment_id, student_id), Finished(self._root, assignment_id, student_id)
+        with self._files_of(assignment_id, student_id):
+            for line in make_inert(submitted):
+                self.log.warning(printable(line, 300))
+            try:
+                state = state_of(submitted)
+            except ProctorError:
+                # What that means is said when it is staged.
+                state = None
+        destination = Path(self._format_dest(assignment_id, student_id))
+        made = all((destination / f"{name}.ipynb").is_file() for name in self._expected())
+        same = state is not None and done.exists() and done.state() == state
+        again = self._current.why_again(student_id, done) if same and made else ""
+        if same and made and not self.force and not (again and self.regrade_stale):
+            self.log.info("Skipping existing assignment: %s", destination)
+            self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
-        self._outcomes[student_id] = "not graded: stopped while it was prepared"
-        with self._said_of(student_id):
-            return self._make_room(assignment_id, student_id)
+        whole = self.coursedir.notebook_id == "*"
+        self._current.begin(student_id, again, done.made_with(), None if whole else self._expected())
+        self._before = done.state()
+        # What was graded is what will be: its points may stay until there are new ones. Those of anything else go now,
+        # and with them the record that vouches for them, before what is handed in can make something fail.
+        self._same_as = state if same else None
+        if not same:
+            self._clear(assignment_id, student_id)
+        return True
 
-    def _make_room(self, assignment_id: str, student_id: str) -> bool:
+    def _clear(self, assignment_id: str, student_id: str) -> None:
         done = Finished(self._root, assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
-        made = [destination / f"{name}.ipynb" for name in self._expected()]
-        finished = done.exists() and all(path.is_file() for path in made)
-        if finished and not self.force and done.state() == state_of(self._submitted(assignment_id, student_id)):
-            self.log.info("Skipping existing assignment: %s", destination)
-            self._outcomes[student_id] = "graded before"
-            return False
-        # Points of an earlier submission must not stay, nor a record that vouches for them, should this one not get to
-        # its end: so they go before anything that can fail.
         done.forget()
         points.clear(self.coursedir, assignment_id, student_id, self._expected())
+        self._reached[student_id] = "not graded, its points are 0"
         if self.coursedir.notebook_id == "*":
             shutil.rmtree(done.folder, ignore_errors=True)
             shutil.rmtree(destination, ignore_errors=True)
         else:
-            for path in (*made, *(done.folder / f"{path.stem}.json" for path in made)):
-                path.unlink(missing_ok=True)
-        return True
+            for name in self._expected():
+                (destination / f"{name}.ipynb").unlink(missing_ok=True)
+                (done.folder / f"{name}.json").unlink(missing_ok=True)
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
-        """Stage the submission (regular files, rebuilt notebooks) and set all its autograded points to 0."""
+        """Stage the submission (regular files, rebuilt notebooks); only then what there is of an older one goes."""
         self._times.begin(student_id)
-        self._outcomes[student_id] = "not graded, its points are 0: stopped while it was prepared"
-        with self._said_of(student_id):
+        with self._files_of(assignment_id, student_id):
             self._prepare(assignment_id, student_id)
+        if self._staged.state != self._same_as:
+            self._clear(assignment_id, student_id)
+        Finished(self._root, assignment_id, student_id).forget()
+        kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
+        with kept, partial.whole_submission(self.coursedir, self._input_directory):
             super().init_assignment(assignment_id, student_id)
+        if self._staged.state != self._same_as:
             # Once more: a first submission has its entries only now.
             points.clear(self.coursedir, assignment_id, student_id, self._expected())
-        self._outcomes[student_id] = "not graded to its end; see the log"
+        self._reached[student_id] = "not graded to its end"
+        self._run_earlier(assignment_id, student_id)
 
-    @contextlib.contextmanager
-    def _said_of(self, student_id: str) -> Iterator[None]:
-        """An error stands in the table, in this student's line; nbgrader itself goes on with the next one."""
-        try:
-            yield
-        except Exception as error:
-            said = str(error) if isinstance(error, ProctorError | OSError) else f"{type(error).__name__}: {error}"
-            self._outcomes[student_id] = f"not graded, its points are 0: {said}"
-            raise
+    def _files_of(self, assignment_id: str, student_id: str) -> contextlib.AbstractContextManager[None]:
+        """Nobody collects into the student's folder meanwhile."""
+        return busy.held(self._root, assignment_id, student_id, "copied", busy.SECONDS_TO_COPY, busy.FILES)
 
     def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
         """Resources with what the execution step needs."""
         resources = super().init_single_notebook_resources(notebook_filename)
         names = resources["nbgrader"]
+        submission = self._submission(names["assignment"], names["student"], names["notebook"])
         rebuilt = self._rebuilt[f"{names['student']}/{names['notebook']}"]
-        submission = Submission(
-            assignment=names["assignment"],
-            student=names["student"],
-            notebook=names["notebook"],
-            digest=self._staged.digest(names["notebook"]),
-            files=self._staged.files,
-            results=self._scratch / hashlib.sha256(names["student"].encode()).hexdigest(),
-            notes=rebuilt.notes,
-        )
         resources["proctor"] = {
             "submission": submission,
             "root": self._root,
             "budget": self._times.budget(names["student"]),
+            "answers": reading.digests(rebuilt.notebook, self._staged.pictures),
         }
         return resources
 
+    def _submission(self, assignment_id: str, student_id: str, notebook: str) -> Submission:
+        return Submission(
+            assignment=assignment_id,
+            student=student_id,
+            notebook=notebook,
+            digest=self._staged.digest(notebook),
+            files=self._staged.files,
+            results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
+            notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
+            course_files=self._staged.course_files,
+        )
+
+    def _run_earlier(self, assignment_id: str, student_id: str) -> None:
+        """With --notebook: what earlier notebooks make has to be there, and they are not graded."""
+        for name in partial.earlier(partial.all_notebooks(self.coursedir), self._expected()):
+            submission = self._submission(assignment_id, student_id, name)
+            rebuilt = self._rebuilt[f"{student_id}/{name}"]
+            self.log.info("Running %s, whose results a later notebook may use", name)
+            partial.run(rebuilt, submission, Proctor(parent=self), self._root, self._times.budget(student_id))
+
     def convert_single_notebook(self, notebook_filename: str) -> None:
-        """Grade one notebook; whatever goes wrong costs this notebook, and staff are told."""
+        """Grade one notebook; what goes wrong in it costs this notebook, and staff are told.
+
+        Raises:
+            Exception: something is wrong with this machine or the gradebook, which says nothing about the notebook.
+        """
+        name = Path(notebook_filename).name
+        assignment, student = Path(notebook_filename).parent.name, Path(notebook_filename).parent.parent.name
+        # An older one that nbgrader has made read-only can't be written over.
+        (Path(self._format_dest(assignment, student)) / name).unlink(missing_ok=True)
         try:
             if notebook_filename in self._broken:
                 raise ProctorError(self._broken[notebook_filename])
@@ -199,6 +223,8 @@ class Autograde(NbgraderAutograde):
         except (KeyboardInterrupt, SandboxUnavailable):
             raise
         except Exception as error:
+            if self.of_machine(error):
+                raise
             details = str(error) if isinstance(error, ProctorError) else traceback.format_exc()
             self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
             self._give_nothing(notebook_filename, f"{type(error).__name__}: {error}")
@@ -207,8 +233,9 @@ class Autograde(NbgraderAutograde):
         """After the last notebook: compare record and gradebook, and note that the submission is finished."""
         super().set_permissions(assignment_id, student_id)
         differences, notes, failed = [], 0, []
-        for path in self.notebooks:
-            name = Path(path).stem
+        # A run for one notebook leaves a submission finished that was: all its records are looked at then.
+        finished = self.coursedir.notebook_id == "*" or self._before == self._staged.state
+        for name in partial.all_notebooks(self.coursedir) if finished else self._expected():
             try:
                 record = verdict.load(verdict.record_path(self._root, assignment_id, student_id, name))
             except ProctorError:
@@ -220,25 +247,23 @@ class Autograde(NbgraderAutograde):
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
-        whole = not failed and self.coursedir.notebook_id == "*"
-        state = self._staged.state if whole else None
-        Finished(self._root, assignment_id, student_id).write(state, differences)
+        state = self._staged.state if finished and not failed else None
+        made_with = self._current.made_with(student_id)
+        Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            self._outcomes[student_id] = f"graded, {notes} notes" if notes else "graded"
+            word = self._current.outcome(student_id)
+            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable, word)
 
     def _expected(self) -> list[str]:
-        assignment = self.coursedir.assignment_id
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            try:
-                names = [one.name for one in gradebook.find_assignment(assignment).notebooks]
-            except MissingEntry:
-                names = []
-        pattern = self.coursedir.notebook_id
-        names = sorted(name for name in names if pattern in ("*", name))
+        assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id
+        known = partial.all_notebooks(self.coursedir)
+        names = [name for name in known if pattern in ("*", name)]
+        if known and not names:
+            self._refuse(f"{assignment} has no notebook {pattern}; it has {', '.join(known)}")
         if not names:
             self._refuse(f"{assignment} has no notebooks yet; run: nbgrader generate_assignment {assignment}")
         return names
@@ -251,7 +276,7 @@ class Autograde(NbgraderAutograde):
             self._submitted(assignment_id, student_id),
             self._scratch / "files",
             folder,
-            {name: source / f"{name}.ipynb" for name in names},
+            {name: source / f"{name}.ipynb" for name in partial.all_notebooks(self.coursedir)},
             self._own_files(assignment_id, source),
         )
         for line in ready.staged.for_staff:
@@ -275,6 +300,8 @@ class Autograde(NbgraderAutograde):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
+        page_limits = Proctor(parent=self).page_limits()
+        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"
@@ -284,6 +311,7 @@ class Autograde(NbgraderAutograde):
         path.write_text(nbformat.writes(nbformat.from_dict(notebook)), encoding="utf-8")
         record = verdict.record_path(self._root, submission.assignment, submission.student, submission.notebook)
         record.unlink(missing_ok=True)
+        points.clear(self.coursedir, submission.assignment, submission.student, [submission.notebook])
 
     def _submitted(self, assignment_id: str, student_id: str) -> Path:
         return Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))

@@ -21,7 +21,9 @@ from nbgrader.utils import parse_utc
 from proctor.errors import ProctorError
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, replace
 from proctor.intake.inert import TIMESTAMP, run_by_tools
+from proctor.plugin import busy
 from proctor.plugin.sealed import Seal, Sealed, as_text, as_time, now
+from proctor.staff_files import share, staff_only
 
 try:
     import pwd
@@ -86,6 +88,10 @@ class Collect(ExchangeCollect):
         Raises:
             ExchangeError: the submission of some student could not be copied; those of the others were.
         """
+        with staff_only(self.coursedir.groupshared):
+            self._copy_files()
+
+    def _copy_files(self) -> None:
         assignment, collected, trimmed, failed = self.coursedir.assignment_id, 0, [], []
         for record in self.src_records:
             student = record["username"]
@@ -167,13 +173,18 @@ class Collect(ExchangeCollect):
             What was taken, and lines about what staff should look at.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
+        root, assignment = Path(self.coursedir.root).resolve(), self.coursedir.assignment_id
         beside = Path(tempfile.mkdtemp(prefix=".collecting-", dir=target.parent))
         try:
             draft = beside / "copy"
             taken, moment, odd = self._copy(record, draft)
             (draft / TIMESTAMP).unlink(missing_ok=True)
             (draft / TIMESTAMP).write_text(f"{as_text(moment)} UTC")
-            replace(draft, target)
+            if self.coursedir.groupshared:
+                share(draft)
+            # Nobody copies it for grading at this moment.
+            with busy.held(root, assignment, record["username"], "collected", busy.SECONDS_TO_COPY, busy.FILES):
+                replace(draft, target)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         known = run_by_tools([path for path in taken.digests if not path.endswith("/")])

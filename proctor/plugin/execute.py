@@ -31,6 +31,7 @@ class Execute(NbgraderExecute):
             mounts,
             environment,
             resources["proctor"]["budget"],
+            settings.page_limits(),
         )
         record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
         resources["proctor"]["record"] = record

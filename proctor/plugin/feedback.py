@@ -8,18 +8,19 @@ page: what a student wrote may take it any time and memory.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.exporter import Exporter, ResourcesDict
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import List
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.page import draw_page
+from proctor.plugin.page_grades import course_root
 from proctor.settings import Proctor
 
 _INSTEAD = (
@@ -41,7 +42,7 @@ class FeedbackExporter(HTMLExporter):
             resources,
             self.config,
             Proctor(parent=self).page_limits(),
-            mathml=True,
+            scripts=False,
             preprocess=False,
             instead=_INSTEAD,
         )
@@ -53,14 +54,16 @@ class FeedbackExporter(HTMLExporter):
 class SafeFeedback(NbGraderPreprocessor):
     """Cuts hidden tests, and puts the student's text of each verdict in place of the outputs of test cells."""
 
+    # nbconvert sets it for every step of an exporter, and warns about those that don't know it.
+    display_data_priority = List().tag(config=True)
+
     def preprocess(
         self, nb: nbformat.NotebookNode, resources: ResourcesDict
     ) -> tuple[nbformat.NotebookNode, ResourcesDict]:
         """Make a notebook fit for the student; without a record nothing is said about test cells but that."""
         names = resources["nbgrader"]
-        root = Path(self._course_root(resources))
         try:
-            path = verdict.record_path(root, names["assignment"], names["student"], names["notebook"])
+            path = verdict.record_path(course_root(self), names["assignment"], names["student"], names["notebook"])
             verdicts = verdict.load(path).verdicts
         except ProctorError:
             verdicts = {}
@@ -74,12 +77,6 @@ class SafeFeedback(NbGraderPreprocessor):
             )
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text + "\n")] if text else []
         return nb, resources
-
-    def _course_root(self, resources: ResourcesDict) -> str:
-        parent = self.parent
-        while parent is not None and not hasattr(parent, "coursedir"):
-            parent = parent.parent
-        return parent.coursedir.root if parent is not None else "."
 
 
 def _public(source: str) -> str:

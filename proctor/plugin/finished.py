@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
+from proctor.staff_files import file_mode, make_folder
 
 _NAME = "complete.json"
 
@@ -48,17 +50,27 @@ class Finished:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ProctorError(f"{self._path} can't be read") from error
 
+    def made_with(self) -> dict[str, Any] | None:
+        """What it was graded with (`proctor.plugin.stale`); None if that was not written down."""
+        try:
+            found = json.loads(self._path.read_text())["with"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if isinstance(found, dict) else None
+
     def forget(self) -> None:
         """It is about to be graded again."""
         self._path.unlink(missing_ok=True)
 
-    def write(self, state: str | None, differences: Sequence[str]) -> None:
+    def write(self, state: str | None, differences: Sequence[str], made_with: Mapping[str, Any] | None = None) -> None:
         """Write it down.
 
         Args:
             state: of the submission; None, and the next start takes it up again.
+            made_with: what it was graded with.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder, self.folder.parents[1])
         draft = self._path.with_suffix(".draft")
-        draft.write_text(json.dumps({"state": state, "differences": list(differences)}))
+        draft.write_text(json.dumps({"state": state, "differences": list(differences), "with": made_with}))
+        draft.chmod(file_mode(self.folder))
         os.replace(draft, self._path)

@@ -94,22 +94,18 @@ def _drawn(asked: _Asked, config: Any, limits: PageLimits) -> Page:
         return Page(empty_page(title, instead), [f"{path} can't be read ({error})"], False)
     # What nbconvert itself tells the template of the file.
     resources = {**asked.resources, "metadata": {"name": path.stem, "path": str(path.parent)}}
-    return draw_page(title, text, resources, config, limits, mathml=False, preprocess=True, instead=instead)
+    return draw_page(title, text, resources, config, limits, scripts=True, preprocess=True, instead=instead)
 
 
 def with_policy(made: str) -> tuple[str, str]:
-    """A page whose own scripts have a password, and the policy by which a browser runs no others.
-
-    MathJax loads its parts by scripts that it adds, and reads its configuration by `eval`.
-    """
+    """A page whose own scripts have a password, and the policy by which a browser runs no others."""
     nonce = secrets.token_urlsafe(18)
     head, end, body = made.partition("</head>")
     head = head.replace("<script", f'<script nonce="{nonce}"')
     body = body.replace(_SCRIPT_IN_BODY, _SCRIPT_IN_BODY.replace("<script", f'<script nonce="{nonce}"', 1), 1)
     hashes = " ".join(f"'sha256-{_sha256(text)}'" for text in _ATTRIBUTES)
     policy = (
-        f"script-src 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval' 'unsafe-hashes' {hashes}; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'"
+        f"script-src 'nonce-{nonce}' 'unsafe-hashes' {hashes}; object-src 'none'; base-uri 'none'; form-action 'self'"
     )
     return head + end + body, policy
 

@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 
 def clear(coursedir: CourseDirectory, assignment: str, student: str, notebooks: Sequence[str]) -> None:
-    """Set the autograded points of these notebooks to 0; what staff have typed in stays."""
+    """Set the autograded points of these notebooks to 0; what staff have typed in stays, and what waits for them."""
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
         try:
             submission = gradebook.find_submission(assignment, student)
         except MissingEntry:
             return
         for notebook in submission.notebooks:
+            answers = {cell.name for cell in notebook.notebook.solution_cells}
             for one in notebook.grades if notebook.name in notebooks else ():
-                if one.cell.cell_type == "code":
-                    one.auto_score, one.needs_manual_grade = 0, False
+                if one.cell.cell_type != "code" or one.name in answers:
+                    continue
+                one.auto_score = 0
+                if one.manual_score is None:
+                    one.needs_manual_grade = False
         gradebook.db.commit()
+
+
+@contextlib.contextmanager
+def waiting_kept(coursedir: CourseDirectory, assignment: str, student: str) -> Iterator[None]:
+    """What waits for staff is the same afterwards: nbgrader forgets it where a file has not the notebook's name."""
+    before = _waiting(coursedir, assignment, student)
+    yield
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        for notebook in gradebook.find_submission(assignment, student).notebooks if before else ():
+            for one in notebook.grades:
+                if one.id in before:
+                    one.auto_score, one.needs_manual_grade = before[one.id]
+        gradebook.db.commit()
+
+
+def _waiting(coursedir: CourseDirectory, assignment: str, student: str) -> dict[str, tuple[float | None, bool]]:
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        try:
+            submission = gradebook.find_submission(assignment, student)
+        except MissingEntry:
+            return {}
+        grades = [one for notebook in submission.notebooks for one in notebook.grades]
+        return {one.id: (one.auto_score, one.needs_manual_grade) for one in grades}
 
 
 def autograded(coursedir: CourseDirectory, assignment: str, student: str, notebook: str) -> dict[str, float | None]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -13,7 +14,7 @@ from proctor.errors import ProctorError
 from proctor.grading import NOTES_ID
 from proctor.intake.copier import printable
 from proctor.intake.inert import OF_NBGRADER, TIMESTAMP
-from proctor.intake.rebuild import Rebuilt, match_files, rebuild
+from proctor.intake.rebuild import Rebuilt, rebuild
 from proctor.intake.staging import Staged, stage
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.collect import is_time
@@ -44,14 +45,16 @@ def prepare(
         submitted: the student's folder in `submitted/`.
         files: folder to make, for all files but notebooks, in place of an older one.
         folder: to make, for what nbgrader reads: rebuilt notebooks, and what a page shows.
-        sources: the instructor's notebooks by name.
+        sources: the instructor's notebooks, all of the assignment, by name.
         own_files: the instructor's files beside them, by path in the assignment.
 
     Raises:
         ProctorError: the submission can't be read or copied.
         OSError: a file of the assignment can't be copied.
     """
-    staged = stage(submitted, files, own_files)
+    broken: dict[str, str] = {}
+    notebooks = {name: _read(name, source, broken) for name, source in sources.items()}
+    staged = stage(submitted, files, own_files, notebooks)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     # Beside the notebooks lie only what nbgrader needs and what a page shows: nothing that any tool runs or loads.
@@ -64,21 +67,32 @@ def prepare(
     for path, picture in staged.pictures.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture, folder / path)
-    return _rebuild_all(Prepared(staged), folder, sources)
+    return _rebuild_all(Prepared(staged, broken=broken), folder, notebooks)
 
 
-def _rebuild_all(prepared: Prepared, folder: Path, sources: Mapping[str, Path]) -> Prepared:
-    matched, more = match_files(list(sources), prepared.staged.notebooks)
-    for name, source in sources.items():
+def _read(name: str, source: Path, broken: dict[str, str]) -> dict[str, Any]:
+    try:
+        return notebook_cells.read(source)
+    except ProctorError as error:
+        broken[name] = str(error)
+        return {}
+
+
+def _rebuild_all(prepared: Prepared, folder: Path, notebooks: Mapping[str, dict[str, Any]]) -> Prepared:
+    matched = prepared.staged.matched
+    for name, notebook in notebooks.items():
         try:
-            rebuilt = rebuild(notebook_cells.read(source), matched[name])
+            if name in prepared.broken:
+                raise ProctorError(prepared.broken[name])
+            rebuilt = rebuild(notebook, matched.content[name])
         except Exception as error:
             # Of one notebook; the others of the submission, and other students, still get their grades.
             cells = [{"cell_type": "markdown", "id": NOTES_ID, "metadata": {}, "source": _BROKEN}]
             rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-            said = str(error) if isinstance(error, ProctorError) else f"{source}: {type(error).__name__}: {error}"
+            said = str(error) if isinstance(error, ProctorError) else f"{name}: {type(error).__name__}: {error}"
             prepared.broken[name] = said
-        rebuilt.notes += [printable(line, 300) for line in [*more, *prepared.staged.notes]]
+        more = [*matched.notes[name], *matched.others, *prepared.staged.notes]
+        rebuilt.notes += [printable(line, 300) for line in more]
         prepared.rebuilt[name] = rebuilt
         text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))
         (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
@@ -15,6 +16,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
+from proctor.plugin import busy
 from proctor.plugin.finished import Finished
 
 _SHOWN = 10
@@ -34,7 +36,8 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             ExchangeError: there is a difference, and nothing was released; or some student's feedback can't be
                 released, and that of the others was. The text names the students.
         """
-        differences = self._differences()
+        busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}
+        differences = self._differences({student for student, who in busy_with.items() if who})
         if differences:
             for student, lines in differences.items():
                 for line in lines[:_SHOWN]:
@@ -50,7 +53,10 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         for folder in self._folders():
             student = folder.parent.name
             try:
-                self._release(folder)
+                if busy_with[student]:
+                    raise ProctorError(busy_with[student])
+                with busy.held(Path(self.coursedir.root).resolve(), folder.name, student, "released"):
+                    self._release(folder)
                 released += 1
             except Exception as error:
                 # Of whatever kind: the others are waiting for theirs.
@@ -87,7 +93,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         pages = [page for page in pages if page.is_file() and not page.is_symlink()]
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
-        if not self._finished(student).exists():
+        if self._finished(student).state() is None:
             raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
@@ -109,8 +115,11 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             except MissingEntry:
                 return []
 
-    def _differences(self) -> dict[str, list[str]]:
-        """Plain lines by student; those without any are left out."""
+    def _busy(self, student: str) -> str | None:
+        return busy.holder(Path(self.coursedir.root).resolve(), self.coursedir.assignment_id, student)
+
+    def _differences(self, without: Set[str]) -> dict[str, list[str]]:
+        """Plain lines by student; those without any are left out, and those that somebody is at work on."""
         assignment, found = self.coursedir.assignment_id, {}
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
             try:
@@ -119,7 +128,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 return {}
             for submission in gradebook.assignment_submissions(assignment):
                 student = submission.student.id
-                if not self._is_meant(student):
+                if not self._is_meant(student) or student in without:
                     continue
                 lines = self._said_after_grading(student)
                 for notebook in submission.notebooks:

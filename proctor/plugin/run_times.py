@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from proctor.grading import submission_budget
 from proctor.intake.copier import printable
@@ -13,10 +13,31 @@ from proctor.sandbox.limits import Limits
 _SHOWN = 10
 
 
+def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), word: str = "graded") -> str:
+    """What became of a submission that was graded to its end: what was not found first, harmless notes last.
+
+    Args:
+        notes: how many there are.
+        lost: why a notebook has no answers, by notebook.
+        unreadable: files in which more may lie.
+        word: for the grading itself.
+    """
+    parts = []
+    for why in dict.fromkeys(sorted(lost.values())):
+        names = sorted(name for name, said in lost.items() if said == why)
+        what = "1 notebook was" if len(names) == 1 else f"{len(names)} notebooks were"
+        parts.append(f"{what} {why}: {', '.join(names)}")
+    if unreadable:
+        names = ", ".join(printable(path, 60) for path in unreadable)
+        parts.append(f"not opened: {names}")
+    said = f"{word}, but {'; '.join(parts)}" if parts else word
+    return f"{said}{';' if parts else ','} {notes} note{'s' if notes > 1 else ''}" if notes else said
+
+
 class RunTimes:
     """One budget for all notebooks of a student's submission, and what became of it.
 
-    A run with ``--notebook`` grades one notebook of each student; that one has the whole budget then.
+    A run with ``--notebook`` grades one notebook of each student and runs those before it, on the same budget.
 
     Args:
         clock: seconds of a clock that only goes forward.

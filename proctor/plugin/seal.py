@@ -13,8 +13,10 @@ from traitlets import Bool, Float, default
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import Caps, copy_tree, look, printable
+from proctor.plugin import busy
 from proctor.plugin.collect import Collect, changed, reason
 from proctor.plugin.sealed import Seal, as_text, now
+from proctor.staff_files import make_top
 
 _LOOKS = 6
 # Of each student the newest: who hands in without end fills no disk.
@@ -36,6 +38,15 @@ class SealInbound(Collect):
         "and is looked at again after them, five times at most.",
     ).tag(config=True)
 
+    def start(self) -> None:
+        """Seal, alone: another run that seals the same assignment waits, and then finds it sealed."""
+        root = Path(self.coursedir.root).resolve()
+        try:
+            with busy.held(root, self.coursedir.assignment_id, "", "sealed", busy.SECONDS_TO_COPY, "seal"):
+                super().start()
+        except ProctorError as error:
+            self.fail(str(error))
+
     def init_src(self) -> None:
         """Find all acceptable submissions."""
         self.listed = now()
@@ -55,6 +66,7 @@ class SealInbound(Collect):
         waiting = [record for record in self.found if record["filename"] not in self.sealed.seals]
         before, self.failed = len(self.found) - len(waiting), {}
         try:
+            make_top(self.sealed.root.parent, self.coursedir.groupshared)
             self.sealed.make_folder()
             sealed = len(waiting)
             for look_number in range(_LOOKS):

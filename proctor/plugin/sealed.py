@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from proctor.errors import ProctorError
+from proctor.staff_files import file_mode, make_folder
 
 FOLDER = "proctor_sealed"
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
@@ -89,8 +90,7 @@ class Sealed:
 
     def make_folder(self) -> None:
         """Make the folder for the copies, for staff only."""
-        self.root.parent.mkdir(mode=0o700, exist_ok=True)
-        self.root.mkdir(mode=0o700, exist_ok=True)
+        make_folder(self.root, self.root.parent)
 
     def save(self) -> None:
         """Write the file, complete before it has its name.
@@ -103,6 +103,7 @@ class Sealed:
         # Made with mode 0600.
         descriptor, draft = tempfile.mkstemp(dir=self.root, prefix=".seals-")
         try:
+            os.fchmod(descriptor, file_mode(self.root))
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=1)
                 file.flush()

@@ -147,6 +147,8 @@ class Sandbox:
             env=environment,
             cwd="/",
             start_new_session=True,
+            # Whatever that of the staff is: others, as whom a sandbox runs, have to read what is made for it.
+            umask=0o022,
         )
 
     def _job(self, command: Sequence[str], folder: Path, group: cgroups.Group | None) -> dict[str, Any]:
@@ -154,7 +156,9 @@ class Sandbox:
         account = new_account() if os.geteuid() == 0 else None
         for name in ("stage", "copies", "nothing"):
             (folder / name).mkdir()
+            (folder / name).chmod(0o755)
         (folder / "empty").touch()
+        (folder / "empty").chmod(0o644)
         shown = [*system_mounts(), Mount(make_etc(folder / "etc"), "/etc"), *python_mounts()]
         own = [*self.mounts, Mount(Path(sandbox_entry.__file__).resolve(), ENTRY)]
         shown += [without_its_place(mount, folder / "copies" / str(number)) for number, mount in enumerate(own)]

@@ -12,13 +12,15 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 import stat
 import tempfile
 import time
 from pathlib import Path
 
-_PREFIX = "proctor-"
+PREFIX = "proctor-"
 _LOCK = "lock"
+_MAX_NAME = 1_000
 _SECONDS_WITHOUT_LOCK = 3_600.0
 # Numbers of accounts that no system gives to anybody; where they don't exist (in a container), some of the last ones
 # below "nobody".
@@ -27,15 +29,29 @@ _LOW = range(65_000, 65_534)
 
 
 class OwnFolder:
-    """A new folder in the temporary folder, mode 0700; `remove` ends it."""
+    """A new folder, mode 0700; `remove` ends it.
 
-    def __init__(self, purpose: str = "") -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX + purpose))
-        # Locked before it has its name: nobody finds a lock that is free by chance.
-        draft = self.path / "lock.draft"
-        self._lock = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        draft.rename(self.path / _LOCK)
+    Args:
+        purpose: what its name begins with, after the prefix.
+        place: where to make it; the temporary folder if None.
+    """
+
+    def __init__(self, purpose: str = "", place: Path | None = None, prefix: str = PREFIX) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=prefix + purpose, dir=place))
+        self._lock: int | None = None
+        try:
+            # Locked before it has its name: nobody finds a lock that is free by chance.
+            draft = self.path / "lock.draft"
+            self._lock = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Where a file system has no locks, whatever is in the folder stays until staff remove it.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            # Its disk may be seen by other machines, which don't see this process.
+            os.write(self._lock, socket.gethostname().encode())
+            draft.rename(self.path / _LOCK)
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove it with all that is in it; once more does nothing."""
@@ -45,16 +61,19 @@ class OwnFolder:
             self._lock = None
 
 
-def sweep() -> int:
+def sweep(place: Path | None = None, prefix: str = PREFIX) -> int:
     """Remove folders whose owners are gone.
+
+    Args:
+        place: where `OwnFolder` made them; the temporary folder if None.
 
     Returns:
         Number of removed folders.
     """
     removed = 0
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for path in (place or Path(tempfile.gettempdir())).glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
-            if _is_ours(path) and _is_left(path):
+            if _is_ours(path) and _is_left(path, place is not None):
                 shutil.rmtree(path)
                 removed += 1
     return removed
@@ -80,7 +99,7 @@ def _is_ours(path: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and mine
 
 
-def _is_left(path: Path) -> bool:
+def _is_left(path: Path, many_machines: bool) -> bool:
     try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -88,11 +107,12 @@ def _is_left(path: Path) -> bool:
         return time.time() - path.lstat().st_mtime > _SECONDS_WITHOUT_LOCK
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Of another machine: its process may live, where a lock is not passed on.
+        return not many_machines or os.read(lock, _MAX_NAME) in (b"", socket.gethostname().encode())
     except OSError:
         return False
     finally:
         os.close(lock)
-    return True
 
 
 def _mapped(numbers: range) -> bool:

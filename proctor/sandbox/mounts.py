@@ -95,7 +95,8 @@ def readable_copy(source: Path, copy: Path) -> Path:
 
 def make_etc(folder: Path) -> Path:
     """A folder to be mounted as /etc: users, hosts, library cache."""
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     texts = {
         "passwd": "student:x:1000:1000:student:/home/student:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
         "group": "student:x:1000:\nnogroup:x:65534:\n",
@@ -104,6 +105,7 @@ def make_etc(folder: Path) -> Path:
     }
     for name, text in texts.items():
         (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
     for name in ("ld.so.cache", "localtime", "fonts", "alternatives"):
         source = Path("/etc") / name
         if source.is_dir():
@@ -130,8 +132,8 @@ def refuse_exposing(mounts: Iterable[Mount], private: Sequence[Path]) -> None:
                 made_by = "the Python environment" if mount.target == str(mount.source) else "c.Proctor.data"
                 raise ProctorError(
                     f"student code would see {secret}, because {made_by} is {mount.source}: let it be a folder that "
-                    "neither contains nor lies in source/, submitted/, autograded/, proctor_records/, the gradebook or "
-                    "the course secret"
+                    "neither contains nor lies in source/, submitted/, autograded/, proctor_records/, the exchange, "
+                    "the gradebook or the course secret"
                 )
 
 

@@ -14,6 +14,7 @@ import hostile_sandbox
 import psutil
 import pytest
 import unlucky
+import unlucky_files
 import unlucky_rerun
 from course_folder import ROOT, Course
 
@@ -31,6 +32,7 @@ CASES = [
     *hostile_sandbox.CASES,
     *hostile_limits.CASES,
     *unlucky.CASES,
+    *unlucky_files.CASES,
     *unlucky_rerun.CASES,
 ]
 

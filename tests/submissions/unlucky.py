@@ -143,7 +143,7 @@ CASES = [
     Case("workers", "threads and DataLoader workers left running before a test", _own(WORKERS)),
     Case("package", "a package that isn't there", _answer("q1_double", "import not_installed\ndef double(x):\n    return 2 * x"), (0, 2, 2), ("not_installed",)),  # noqa: E501
     Case("habits", "magics, pip, input, await, chdir, quit and odd characters in own cells", _habits),
-    Case("folder", "a folder in place of the notebook", _folder, (0, 0, 0), ("was not handed in",)),
+    Case("folder", "a folder in place of the notebook", _folder, BEST, ("another folder",)),
     Case("nothing-done", "nothing is done yet", _nothing_done, (0, 0, 0), ("not finished",)),
     Case("latin", "saved in Latin-1", _latin, BEST, ("latin-1",)),
     Case("syntax", "a syntax error", _answer("q1_double", "def double(x)\n    return 2 * x"), (0, 2, 2), ("SyntaxError",)),  # noqa: E501

@@ -202,6 +202,21 @@ def test_a_part_of_an_essay_behind_an_own_cell_is_marked_in_its_place():
     assert cells[place + 3]["source"] == "Second."
 
 
+def test_pictures_of_a_split_essay_stay_with_their_texts():
+    def with_picture(handed, text, content):
+        return {**handed.copy_of("why", text), "attachments": {"image.png": {"image/png": content}}}
+
+    handed = Handed()
+    handed["why"]["attachments"] = {"image.png": {"image/png": "first"}}
+    handed.after("why", with_picture(handed, "Same picture.", "first"), with_picture(handed, "Another one.", "second"))
+    cells = handed.rebuilt().notebook["cells"]
+    why = next(i for i, one in enumerate(cells) if one["id"] == "why")
+    assert cells[why]["source"].endswith("So.\n\nSame picture.")
+    assert cells[why]["attachments"] == {"image.png": {"image/png": "first"}}
+    assert cells[why + 2]["source"] == "Another one."
+    assert cells[why + 2]["attachments"] == {"image.png": {"image/png": "second"}}
+
+
 def test_an_essay_answered_in_a_copy_is_read():
     handed = Handed()
     handed["why"]["source"] = "*Your answer to (a):*\n\nYOUR ANSWER HERE"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proctor.errors import ProctorError
-from proctor.intake.copier import Caps, copy_tree, printable, read_file, replace
+from proctor.intake.copier import Caps, copy_tree, look, printable, read_file, replace
 from proctor.intake.inert import handed_in_name
 
 
@@ -166,3 +166,27 @@ def test_single_files(tmp_path):
 def test_printable():
     assert printable("a\n\x00b") == "a??b"
     assert len(printable("x" * 1000)) == 121
+
+
+def test_what_counts_least_is_left_out_whatever_its_name(source, tmp_path):
+    for path in ("data/cifar-10-batches-py/data_batch_1", "venv/lib/x.so", "zoo.bin", "runs/2b/model.safetensors"):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_bytes(b"x" * 1_000)
+    (source / "gpt.py").write_text("x")
+    taken = copy_tree(source, tmp_path / "to", Caps(total_bytes=2_100))
+    assert set(files(tmp_path / "to")) == {"a.ipynb", "runs/run.json", "gpt.py", "runs/2b/model.safetensors", "zoo.bin"}
+    assert [line.split(":")[0] for line in taken.lines] == [
+        "left out data/cifar-10-batches-py/data_batch_1",
+        "left out venv/lib/x.so",
+    ]
+    assert look(source, Caps(total_bytes=2_100)).digests == taken.digests
+
+
+def test_a_notebook_far_down_comes_before_many_files_beside_it(source, tmp_path):
+    (source / "home" / "work").mkdir(parents=True)
+    (source / "home" / "work" / "b.ipynb").write_text("deep")
+    for number in range(20):
+        (source / f"log{number}.txt").write_text("x")
+        (source / "data" / f"{number}").mkdir(parents=True)
+    copy_tree(source, tmp_path / "to", Caps(files=5))
+    assert {"a.ipynb", "home/work/b.ipynb", "runs/run.json"} <= set(files(tmp_path / "to"))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proctor.intake.rebuild import MAX_BYTES, match_files, rebuild
+from proctor.intake.rebuild import MAX_BYTES, rebuild
+from proctor.pages import notes
 
 
 def cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:
@@ -119,7 +120,7 @@ def test_added_cells_keep_their_place_and_nothing_else():
     assert [one["source"] for one in cells][:2] == ["import os", "# Title"]
     assert [one["source"] for one in cells][3:5] == [helper["source"], "a note"]
     assert [one["cell_type"] for one in cells][3:5] == ["code", "markdown"]
-    assert all(one["metadata"] == {} for one in (cells[0], *cells[3:5]))
+    assert [one["metadata"] for one in (cells[0], *cells[3:5])] == [{}, {}, notes.students_metadata()]
     assert len(cells) == len(OURS) + 3
     assert len({one["id"] for one in cells}) == len(cells)
 
@@ -179,15 +180,3 @@ def test_odd_metadata():
 def test_huge_files_are_not_read():
     result = rebuild(INSTRUCTOR, b" " * (MAX_BYTES + 1))
     assert any("larger than" in line for line in result.notes)
-
-
-def test_files_are_matched_by_name_and_a_renamed_one_by_its_cells():
-    whole = submission(MINE)
-    assert match_files(["a", "b"], {"a": b"1", "b": b"2"}) == ({"a": b"1", "b": b"2"}, [])
-    matched, notes = match_files(["a", "b"], {"a": b"1", "b-copy": whole})
-    assert matched == {"a": b"1", "b": whole}
-    assert notes == ["b-copy.ipynb was taken for b.ipynb: the file has another name"]
-    matched, notes = match_files(["a", "b"], {"x": whole, "y": whole})
-    assert matched == {"a": None, "b": None}
-    assert len(notes) == 2
-    assert match_files(["a"], {"x": b"nothing"})[0] == {"a": None}

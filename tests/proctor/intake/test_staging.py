@@ -42,8 +42,8 @@ def in_sandbox(staged, tmp_path) -> dict[str, str]:
 
 
 def test_notebooks_and_files_are_taken_and_files_have_their_names_in_the_sandbox(submitted, own, tmp_path):
-    staged = stage(submitted, tmp_path / "files", own)
-    assert staged.notebooks == {"one": b"first", "two": b"second"}
+    staged = stage(submitted, tmp_path / "files", own, {"one": {}, "two": {}})
+    assert staged.matched.content == {"one": b"first", "two": b"second"}
     assert staged.notes == staged.for_staff == []
     found = in_sandbox(staged, tmp_path)
     assert set(found) == {
@@ -128,8 +128,8 @@ def test_folders_in_place_of_the_files_of_nbgrader_and_of_a_notebook(submitted, 
         (submitted / name).unlink()
         (submitted / name).mkdir()
         (submitted / name / "x").write_text("x")
-    staged = stage(submitted, tmp_path / "files", {})
-    assert staged.notebooks == {"one": b"first"}
+    staged = stage(submitted, tmp_path / "files", {}, {"one": {}, "two": {}})
+    assert staged.matched.content == {"one": b"first", "two": None}
     assert staged.notes == ["left out two.ipynb: it is a folder, not a notebook"]
     assert not (staged.files / "timestamp.txt").exists()
     assert not (staged.files / "submission_secret.txt").exists()

@@ -4,8 +4,8 @@ from proctor.pages.attempts import UnsafeMarkup
 from proctor.pages.markup import Highlighter, Renderer, check_markup, markdown_html
 
 
-def html(text: str, mathml: bool = True) -> str:
-    return markdown_html(text, Renderer(escape=False), mathml)
+def html(text: str) -> str:
+    return markdown_html(text, Renderer(escape=False))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,7 @@ def test_a_magic_chooses_from_it_too():
     assert highlighter("%%x\nif 1", metadata={"magics_language": "bash"}) != highlighter("%%x\nif 1")
 
 
-def test_formulas_are_mathml_or_left_to_mathjax():
-    assert "<mi>x</mi>" in html("$x$")
-    assert "$x$" in html("$x$", mathml=False)
+def test_formulas_of_staff_are_mathml_in_their_html_too():
+    for text in ("$x$", "<div>\n\n$x$</div>", "a <b>$x$</b>", "<p>$x$</p>"):
+        assert "<mi>x</mi>" in html(text)
+        assert "$</span>" not in html(text)

@@ -10,7 +10,7 @@ NOTEBOOK = json.dumps(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_c
 
 
 def page(notebook: str = NOTEBOOK, resources=None, config=None, **options):
-    made = {"mathml": True, "preprocess": False, "instead": "Ask & wait.", **options}
+    made = {"scripts": False, "preprocess": False, "instead": "Ask & wait.", **options}
     return draw_page("title", notebook, resources or {}, config or {}, PageLimits(), **made)
 
 

@@ -1,0 +1,103 @@
+"""Archives inside a submission, opened beside its copy for as long as its files are sorted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from proctor.errors import ProctorError
+from proctor.intake.archives import Archive, is_archive
+from proctor.intake.copier import Caps, printable
+from proctor.intake.importance import is_last
+from proctor.intake.inert import OF_NBGRADER, handed_in_name, stored_path
+
+# So many are opened, those nearest to the top; archives in them are not.
+_MOST = 5
+_NOT_OPENED = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+
+
+class Unpacked:
+    """The zip archives of a submission, each in a folder of its own; all folders are removed at the end.
+
+    Args:
+        folder: to make.
+        files: places of the submission's files, by path as handed in.
+
+    Attributes:
+        places: of the files in the archives, by the archive's path and theirs: "homework.zip/exercise.ipynb".
+        lines: plain lines about what was left out of them.
+    """
+
+    def __init__(self, folder: Path, files: Mapping[str, Path]) -> None:
+        self._folder, self._files = folder, files
+        self._roots: dict[str, Path] = {}
+        self._unread: list[str] = []
+        self.places: dict[str, Path] = {}
+        self.lines: list[str] = []
+
+    def __enter__(self) -> Unpacked:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        found = [path for path in self._files if is_archive(path) and not is_last(PurePosixPath(path).parts[:-1])]
+        found.sort(key=lambda path: (path.count("/"), path))
+        caps = Caps()
+        for number, path in enumerate(found[:_MOST]):
+            root = self._folder / str(number)
+            try:
+                with Archive(self._files[path]) as archive:
+                    taken = archive.unpack(root, caps)
+            except ProctorError as error:
+                self._unread.append(path)
+                self.lines.append(f"{printable(path)} was not opened: {error}")
+                continue
+            self._roots[path] = root
+            self.places |= {f"{path}/{name}": root / stored_path(name) for name in taken.digests}
+            self.lines += [f"{printable(path)}: {line}" for line in taken.lines]
+            # Together they may hold what a submission may.
+            used = sum(place.stat().st_size for place in root.rglob("*") if place.is_file())
+            caps = replace(caps, total_bytes=caps.total_bytes - used, files=max(0, caps.files - len(taken.digests)))
+        if len(found) > _MOST:
+            self.lines.append(f"of {len(found)} zip archives the first {_MOST} were opened")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def beside_notebooks(self) -> list[Path]:
+        """Folders in the archives in which notebooks lie; of an archive without notebooks the whole."""
+        found = []
+        for path, root in self._roots.items():
+            inside = [place for name, place in self.places.items() if name.startswith(f"{path}/")]
+            folders = [place.parent for place in inside if place.suffix == ".ipynb"]
+            found += dict.fromkeys(folders or [root])
+        return found
+
+    def failed(self, missing: bool) -> list[str]:
+        """Archives that could not be opened.
+
+        Args:
+            missing: some notebook was not found, so that archives of other kinds count, too.
+        """
+        others = [path for path in self._files if path.casefold().endswith(_NOT_OPENED)] if missing else []
+        self.lines += [f"{printable(path)} was not opened: it is no zip archive" for path in others[:_MOST]]
+        return [*self._unread, *others[:_MOST]]
+
+
+def lay_up(source: Path, target: Path, on_top: bool = True) -> None:
+    """Move files into a folder, without notebooks and what nbgrader writes, to where nothing lies yet.
+
+    Both hold stored names (`proctor.intake.inert`).
+    """
+    for entry in sorted(os.scandir(source), key=lambda entry: entry.name) if source.is_dir() else ():
+        place = target / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if place.is_file() or place == source:
+                continue
+            place.mkdir(exist_ok=True)
+            lay_up(Path(entry.path), place, False)
+        elif entry.name.endswith(".ipynb") or (on_top and handed_in_name(entry.name) in OF_NBGRADER):
+            continue
+        elif not place.exists():
+            os.rename(entry.path, place)

@@ -1,0 +1,152 @@
+"""`nbgrader export`: a table of points in which what is not graded is blank, not 0."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
+from nbgrader.plugins import ExportPlugin
+from traitlets import Bool
+
+from proctor.errors import ProctorError
+from proctor.intake.copier import printable
+from proctor.plugin.lateness import Lateness
+from proctor.plugin.standing import Standing, Standings
+
+COLUMNS = (
+    *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
+    *("raw_score", "late_submission_penalty", "score", "max_score", "waiting", "missing"),
+)
+NOTHING = "nothing was handed in"
+OPTION = "--GradesTable.allow_incomplete=True"
+# What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SHOWN = 10
+
+
+class GradesTable(ExportPlugin):
+    """Points of each student and assignment as CSV, with nbgrader's columns and two more.
+
+    ``waiting`` counts the cells without points, ``missing`` says in words what a row lacks.
+    """
+
+    allow_incomplete = Bool(
+        False,
+        help="Write the table although some of it is not graded: those rows have no score, and say why.",
+    ).tag(config=True)
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Write the table, all or nothing, readable by its owner only.
+
+        Raises:
+            SystemExit: something is not graded yet (the log names whose), or the file can't be written; nothing was.
+        """
+        target = Path(self.to or "grades.csv")
+        try:
+            lateness = Lateness(self)
+            rows = list(self._rows(gradebook, lateness))
+        except ProctorError as error:
+            self._refuse(str(error))
+        missing = [row for row in rows if row["missing"] not in ("", NOTHING)]
+        for row in missing:
+            self.log.warning(
+                "%s, %s: %s", row["assignment"], printable(row["student_id"]), printable(row["missing"], 400)
+            )
+        if missing and not self.allow_incomplete:
+            names = list(dict.fromkeys(printable(row["student_id"]) for row in missing))
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            self._refuse(
+                f"nothing was written: {len(missing)} rows are not complete ({', '.join(names[:_SHOWN])}{more}; the "
+                f"lines above say why). With {OPTION} they are written without a score"
+            )
+        try:
+            _write(target, rows)
+        except OSError as error:
+            self._refuse(f"{target}: can't be written ({error.strerror}); nothing was exported")
+        self.log.info("%s: %d rows, %d of them not complete", target, len(rows), len(missing))
+
+    def _rows(self, gradebook: Gradebook, lateness: Lateness) -> Iterator[dict[str, Any]]:
+        students = {student.id: student for student in gradebook.students}
+        wanted = {str(one) for one in self.student}
+        for assignment in gradebook.assignments:
+            if self.assignment and assignment.name not in map(str, self.assignment):
+                continue
+            for name in lateness.unknown(assignment.name, set(students)):
+                self.log.warning("EXTENSIONS names %s for %s, who is no student here", printable(name), assignment.name)
+            lateness.refresh(gradebook, assignment.name)
+            standings = Standings(self.parent.coursedir, assignment.name)
+            collected = standings.collected()
+            for student in sorted({*students, *collected}):
+                if not wanted or student in wanted:
+                    one = students.get(student) or Student(id=student)
+                    yield _row(gradebook, assignment, one, lateness, standings, student in collected)
+
+    def _refuse(self, why: str) -> NoReturn:
+        self.log.error("%s", why)
+        sys.exit(1)
+
+
+def _row(
+    gradebook: Gradebook,
+    assignment: Assignment,
+    student: Student,
+    lateness: Lateness,
+    standings: Standings,
+    collected: bool,
+) -> dict[str, Any]:
+    row = {
+        "assignment": assignment.name,
+        "duedate": lateness.due(assignment.name, student.id, assignment.duedate),
+        "student_id": student.id,
+        "last_name": student.last_name,
+        "first_name": student.first_name,
+        "email": student.email,
+        "max_score": assignment.max_score,
+        "missing": NOTHING,
+    }
+    try:
+        submission = gradebook.find_submission(assignment.name, student.id)
+    except MissingEntry:
+        return row | ({"missing": standings.unfinished(student.id)} if collected else {})
+    standing: Standing = standings.of(submission)
+    row |= {
+        "duedate": lateness.due_for(submission),
+        "timestamp": submission.timestamp,
+        "waiting": standing.count(),
+        "missing": standing.line(),
+    }
+    if not standing.final():
+        return row
+    penalty = sum(one or 0.0 for one in lateness.penalties(submission).values())
+    score = max(0.0, submission.score - penalty)
+    return row | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
+
+
+def _write(target: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """In place of an older table, all or nothing."""
+    descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            table.writerows([[_cell(row.get(name)) for name in COLUMNS] for row in rows])
+        os.replace(draft, target)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _cell(value: Any) -> Any:
+    """A value as a spreadsheet is to show it: no text is a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

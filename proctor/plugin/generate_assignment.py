@@ -1,0 +1,51 @@
+"""nbgrader's generate_assignment, which looks first whether the gradebook can take what changed in `source/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import GenerateAssignment as NbgraderGenerateAssignment
+from nbgrader.converters.base import NbGraderException
+
+from proctor.plugin.agreement import cell_changes, listed
+
+ADVICE = (
+    "put these cells back as they were (their texts, tests and points may change), or begin the assignment anew under "
+    "another name"
+)
+
+
+class GenerateAssignment(NbgraderGenerateAssignment):
+    """Makes the release, unless graded cells came or went since there are submissions: nbgrader can't do that."""
+
+    def start(self) -> None:
+        """Make the release.
+
+        Raises:
+            NbGraderException: it can't be made; the log says why, and nothing was changed by then if cells changed.
+        """
+        assignment = self.coursedir.assignment_id
+        folder = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment))
+        names = {path.stem for path in folder.glob("*.ipynb")}
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                known = gradebook.find_assignment(assignment)
+            except MissingEntry:
+                known = None
+            if known is not None and known.submissions:
+                notebooks = {notebook.name for notebook in known.notebooks}
+                found = cell_changes(known, folder, names)
+                found |= {name: ["the notebook is new"] for name in sorted(names - notebooks)}
+                found |= {name: ["the notebook is gone"] for name in sorted(notebooks - names)}
+                if found:
+                    self._refuse(
+                        f"nothing was changed: {assignment} has submissions, so no cell can be added or removed. "
+                        f"{listed(found)}. To go on, {ADVICE}"
+                    )
+        super().start()
+
+    def _refuse(self, why: str) -> NoReturn:
+        self.log.error("%s", why)
+        raise NbGraderException(why)
