@@ -96,8 +96,10 @@ class Answers:
         written = [cell for cell in pieces if not one.untouched(cell.source)]
         kept = written or pieces[:1]
         if one.is_essay:
-            texts = [(plain_lines(cell.source), cell.attachments) for cell in kept]
-            kept = [cell for i, cell in enumerate(kept) if texts[i] not in texts[:i]]
+            once: dict[tuple[str, str], Submitted] = {}
+            for cell in kept:
+                once.setdefault((plain_lines(cell.source), str(cell.attachments)), cell)
+            kept = list(once.values())
         self.dropped |= {cell for cell in pieces if cell not in kept}
         if len(pieces) > 1:
             self.notes.append(f"the cell {one.name} is there more than once; all of its texts count, in their order")

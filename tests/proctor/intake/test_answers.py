@@ -202,6 +202,12 @@ def test_a_part_of_an_essay_behind_an_own_cell_is_marked_in_its_place():
     assert cells[place + 3]["source"] == "Second."
 
 
+def test_a_part_that_is_there_twice_is_read_once_where_it_is_first():
+    handed = Handed()
+    handed.after("why", handed.copy_of("why", "Second."), handed.copy_of("why", WRITTEN["why"]))
+    assert by_id(handed.rebuilt())["why"] == f"{WRITTEN['why']}\n\nSecond."
+
+
 def test_pictures_of_a_split_essay_stay_with_their_texts():
     def with_picture(handed, text, content):
         return {**handed.copy_of("why", text), "attachments": {"image.png": {"image/png": content}}}
@@ -424,3 +430,14 @@ def test_deep_and_long_texts_cost_nothing():
     result = handed.rebuilt()
     valid(result)
     ast.parse(by_id(result)["f"])
+
+
+def test_many_large_copies_are_soon_sorted():
+    filler = "word " * 1_000
+    handed = Handed().without("f", "how")
+    copies = [handed.copy_of("why", f"{filler}{i}") for i in range(700)]
+    texts = [{**handed["task-why"], "source": f"{filler}{i}"} for i in range(700)]
+    code = [cell(f"c{i}", f"f_{i} = '{filler}'") for i in range(700)]
+    result = handed.after("task-why", *texts, *copies, *code).rebuilt()
+    valid(result)
+    assert "f is missing" in " ".join(result.notes)
