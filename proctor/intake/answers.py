@@ -178,7 +178,9 @@ class Answers:
         above = [cell for s, cell in usable if s.begin < self._first_test(one)]
         if above:
             above[-1].of.append(one.name)
-            place = f"in {above[-1].label}" if above[-1].label else "in a cell that the student added"
+            label = above[-1].label
+            answer = label is not None and self.by_name[label].is_answer
+            place = f"in {label}" if answer else "in a cell that the student added or changed"
             self.notes.append(f"the answer cell {one.name} is missing; what it asks for is defined {place}, and counts")
             return Answer([above[-1]], None, ELSEWHERE.format(place))
         if usable:
