@@ -1,18 +1,25 @@
-"""`python -m proctor seal ASSIGNMENT`: what staff do for grading that is no command of nbgrader's."""
+"""`python -m proctor COMMAND`: what staff do for grading that is no command of nbgrader's."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+
+_COMMANDS = {
+    "seal": ("proctor.plugin.seal", "SealApp", "ASSIGNMENT: write down what lies in the inbound folder"),
+    "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),
+}
 
 
 def main(words: list[str]) -> int:
     """Run a command; its exit status."""
-    if not words or words[0] != "seal":
-        print("usage: python -m proctor seal ASSIGNMENT [--no-keep] [--help]", file=sys.stderr)
+    if not words or words[0] not in _COMMANDS:
+        print("usage: python -m proctor COMMAND [--help]", file=sys.stderr)
+        for name, (_, _, what) in _COMMANDS.items():
+            print(f"  {name} {what}", file=sys.stderr)
         return 2
-    from proctor.plugin.seal import SealApp
-
-    SealApp.launch_instance(words[1:])
+    module, name, _ = _COMMANDS[words[0]]
+    getattr(import_module(module), name).launch_instance(words[1:])
     return 0
 
 

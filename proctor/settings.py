@@ -41,7 +41,8 @@ class Proctor(Configurable):
     secret = Unicode(
         "",
         help="File of the course secret, from which inputs of hidden checks are drawn; made on first use. It has to "
-        "lie outside of the repository. Empty: .proctor_secret beside the repository.",
+        "lie outside of the repository. Empty: .proctor_secret beside the repository. Its mode is 600, or 640 with the "
+        "group of the course's folder where c.CourseDirectory.groupshared is set.",
     ).tag(config=True)
 
     data = Unicode(
@@ -98,9 +99,8 @@ class Proctor(Configurable):
         """
         if self.sandbox == "none":
             return
-        secret = Path(self.secret) if self.secret else default_path(course_root)
         mounts, _ = self.data_place(course_root)
-        refuse_exposing([*python_mounts(), *mounts], [*private, secret])
+        refuse_exposing([*python_mounts(), *mounts], [*private, self.secret_path(course_root)])
 
     def course_secret(self, course_root: Path) -> Secret:
         """The course secret, made on first use.
@@ -108,7 +108,15 @@ class Proctor(Configurable):
         Raises:
             ProctorError: the file can't be used; the message says why.
         """
-        return load_secret(Path(self.secret) if self.secret else default_path(course_root), course_root)
+        return load_secret(self.secret_path(course_root), course_root, self.staff_group(course_root))
+
+    def secret_path(self, course_root: Path) -> Path:
+        """Where the course secret lies."""
+        return Path(self.secret) if self.secret else default_path(course_root)
+
+    def staff_group(self, course_root: Path) -> int | None:
+        """Number of the group that grades, if several accounts do: that of the course's folder, with `groupshared`."""
+        return course_root.stat().st_gid if self.config.CourseDirectory.get("groupshared", False) else None
 
 
 def _known(trait: str, kind: type, given: dict) -> dict:

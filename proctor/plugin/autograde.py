@@ -30,7 +30,7 @@ from proctor.pages.album import Album, take_pictures
 from proctor.plugin import busy, gradebook_file, partial, points, reading
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
-from proctor.plugin.finished import Finished
+from proctor.plugin.finished import Begun, Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes, graded
@@ -68,7 +68,6 @@ class Autograde(Batch):
             settings.refuse_exposing(self._root, self._private())
             Lateness(self)
             self._current = Current(self.coursedir, settings, self._own_files)
-            self._current.check()
         except ProctorError as error:
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
@@ -77,6 +76,7 @@ class Autograde(Batch):
         self._broken: dict[str, str] = {}
         self._staged: Staged | None = None
         with self.running(STAGED):
+            self._current.check()
             super().start()
             if unfinished := self._times.unfinished(self._outcomes):
                 self._refuse(unfinished)
@@ -121,14 +121,15 @@ class Autograde(Batch):
                 state = None
         destination = Path(self._format_dest(assignment_id, student_id))
         made = all((destination / f"{name}.ipynb").is_file() for name in self._expected())
-        same = state is not None and done.exists() and done.state() == state
-        again = self._current.why_again(student_id, done) if same and made else ""
-        if same and made and not self.force and not (again and self.regrade_stale):
+        before = done.state() or Begun(self._root, assignment_id, student_id).state()
+        same = state is not None and before == state
+        finished = same and made and done.state() == state
+        again = self._current.why_again(done, self._expected()) if finished else ""
+        if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
-        whole = self.coursedir.notebook_id == "*"
-        self._current.begin(student_id, again, done.made_with(), None if whole else self._expected())
+        self._current.begin(student_id, done, again)
         self._before = done.state()
         # What was graded is what will be: its points may stay until there are new ones. Those of anything else go now,
         # and with them the record that vouches for them, before what is handed in can make something fail.
@@ -141,6 +142,7 @@ class Autograde(Batch):
         done = Finished(self._root, assignment_id, student_id)
         destination = Path(self._format_dest(assignment_id, student_id))
         done.forget()
+        Begun(self._root, assignment_id, student_id).forget()
         points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._reached[student_id] = "not graded, its points are 0"
         if self.coursedir.notebook_id == "*":
@@ -156,7 +158,9 @@ class Autograde(Batch):
         self._times.begin(student_id)
         with self._files_of(assignment_id, student_id):
             self._prepare(assignment_id, student_id)
-        if self._staged.state != self._same_as:
+        if self._staged.state == self._same_as:
+            Begun(self._root, assignment_id, student_id).write(self._same_as)
+        else:
             self._clear(assignment_id, student_id)
         Finished(self._root, assignment_id, student_id).forget()
         kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
@@ -195,7 +199,6 @@ class Autograde(Batch):
             files=self._staged.files,
             results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
             notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
-            course_files=self._staged.course_files,
         )
 
     def _run_earlier(self, assignment_id: str, student_id: str) -> None:
@@ -248,8 +251,10 @@ class Autograde(Batch):
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
         state = self._staged.state if finished and not failed else None
-        made_with = self._current.made_with(student_id)
+        made_with = self._current.made_with(student_id, self._expected())
         Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
+        if state is not None:
+            Begun(self._root, assignment_id, student_id).forget()
         if differences:
             self._outcomes[student_id] = f"NOT RELEASABLE: gradebook and verdicts differ in {len(differences)} cells"
         elif failed:
@@ -300,8 +305,7 @@ class Autograde(Batch):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
-        page_limits = Proctor(parent=self).page_limits()
-        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
+        take_pictures(notebook, Album(Proctor(parent=self).page_limits(), submission.handed_in))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"

@@ -23,11 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from nbgrader.coursedir import CourseDirectory
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.intake.copier import printable
-from proctor.staff_files import file_mode, make_folder
+from proctor.intake.copier import printable, replace
+from proctor.staff_files import file_mode, make_folder, share
 
 # The lock of a student's folder alone: whoever copies it, or puts another in its place, needs it for a moment.
 FILES = "files"
@@ -99,10 +100,34 @@ def held(root: Path, assignment: str, student: str, doing: str, wait: float = 0.
         os.close(descriptor)
 
 
+def put(draft: Path, target: Path, course: CourseDirectory, student: str) -> None:
+    """Put a student's folder that is complete in the place of an older one, while nobody copies that for grading.
+
+    Raises:
+        ProctorError: somebody has been at work there for a minute; or the lock can't be made.
+        OSError: the place can't be written.
+    """
+    if course.groupshared:
+        share(draft)
+    root = Path(course.root).resolve()
+    with held(root, course.assignment_id, student, "collected", SECONDS_TO_COPY, FILES):
+        replace(draft, target)
+
+
 def holder(root: Path, assignment: str, student: str) -> str | None:
     """Who is at work on a submission, in a sentence; None if nobody is. Takes no lock."""
+    return _held_by(lock_path(root, assignment, student))
+
+
+def all_held(root: Path) -> list[str]:
+    """Who is at work on this course, a sentence for each lock."""
+    found = [_held_by(path) for path in sorted((root / verdict.FOLDER / _FOLDER).glob("*"))]
+    return [f"a submission: {line}" for line in found if line]
+
+
+def _held_by(path: Path) -> str | None:
     try:
-        descriptor = os.open(lock_path(root, assignment, student), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError:
@@ -111,7 +136,9 @@ def holder(root: Path, assignment: str, student: str) -> str | None:
         found = _read(descriptor)
     finally:
         os.close(descriptor)
-    return _said(found) if found is not None and (not found.is_here() or found.lives()) else None
+    if found is None or (found.is_here() and not found.lives()):
+        return None
+    return _said(found) if found.is_here() else f"{_said(found)} {_elsewhere(path)}"
 
 
 def lock_path(root: Path, assignment: str, student: str, part: str = "") -> Path:
@@ -155,7 +182,7 @@ def _try(path: Path, descriptor: int, me: Holder) -> str | None:
         return ""
     before = _read(descriptor)
     if before is not None and not before.is_here():
-        return f"{_said(before)} If that process runs no more, remove {path}"
+        return f"{_said(before)} {_elsewhere(path)}"
     if before is not None and not flocks and before.lives() and before.pid != me.pid:
         return _said(before)
     os.fchmod(descriptor, file_mode(path.parent))
@@ -167,6 +194,10 @@ def _try(path: Path, descriptor: int, me: Holder) -> str | None:
 def _said(holder: Holder | None) -> str:
     who = printable(holder.text(), 300) if holder else "in use by another command"
     return f"it is being {who}; run this again when that has ended."
+
+
+def _elsewhere(path: Path) -> str:
+    return f"That is another machine: if the process runs no more there, remove {path}"
 
 
 def _read(descriptor: int) -> Holder | None:

@@ -74,3 +74,33 @@ class Finished:
         draft.write_text(json.dumps({"state": state, "differences": list(differences), "with": made_with}))
         draft.chmod(file_mode(self.folder))
         os.replace(draft, self._path)
+
+
+class Begun:
+    """That a submission which was graded to its end is being graded again, the same as it was.
+
+    As long as this stands, all its points come from this submission, some of them perhaps from the earlier grading: a
+    run that was killed has taken none away, and the next one needn't either.
+    """
+
+    def __init__(self, root: Path, assignment: str, student: str) -> None:
+        self._path = verdict.record_path(root, assignment, student, "x").with_name("begun.json")
+
+    def state(self) -> str | None:
+        """Of the submission, as in `Finished`; None if this doesn't stand."""
+        try:
+            return json.loads(self._path.read_text())["state"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, state: str) -> None:
+        """It is about to be graded again."""
+        make_folder(self._path.parent, self._path.parents[2])
+        draft = self._path.with_suffix(".draft")
+        draft.write_text(json.dumps({"state": state}))
+        draft.chmod(file_mode(self._path.parent))
+        os.replace(draft, self._path)
+
+    def forget(self) -> None:
+        """It is finished again, or its points are gone."""
+        self._path.unlink(missing_ok=True)

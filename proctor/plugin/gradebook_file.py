@@ -24,6 +24,8 @@ from proctor.errors import ProctorError
 SECONDS = 60.0
 _SECONDS_UNSAID = 2.0
 _MAGIC = b"SQLite format 3\0"
+# What pip calls them, with the library that they need.
+_DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
 _TABLES = {"assignment", "grade", "submitted_assignment", "student"}
 _RESTORE = "restore it from your backup"
 _AGAIN = "then run this command again; nothing was changed"
@@ -163,7 +165,7 @@ def _connect(db_url: str) -> None:
     except ModuleNotFoundError as error:
         raise ProctorError(
             f"{address}: the driver {error.name} is not installed; run: "
-            f"pip install -c constraints.txt {'psycopg2-binary' if error.name == 'psycopg2' else error.name}"
+            f"pip install -c constraints.txt {_DRIVERS.get(error.name, error.name)}"
         ) from error
     except SQLAlchemyError as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]

@@ -5,9 +5,11 @@ nbgrader's own classes and hooks run inside of its commands, so their end is the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nbgrader.apps.baseapp import NbGrader
@@ -16,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SAWarning
 
 from proctor.errors import ProctorError
 from proctor.plugin import gradebook_file, room
+from proctor.staff_files import staff_only
 
 _STOPPED = 130
 
@@ -38,13 +41,27 @@ def meaning(error: Exception, db_url: str) -> str | None:
     return str(error) if isinstance(error, ProctorError) else None
 
 
-def _ending_in_a_line(start):
+@contextlib.contextmanager
+def _shared(app: NbGrader) -> Iterator[None]:
+    """A gradebook that was made meanwhile is for the group as well; SQLite makes it for its owner."""
+    path = gradebook_file.path_of(app.coursedir.db_url) if app.coursedir.groupshared else None
+    before = path is None or path.exists()
+    try:
+        yield
+    finally:
+        if not before and path.exists():
+            path.chmod(0o660)
+
+
+def _ending_in_a_line(start: Callable[[NbGraderApp], None]) -> Callable[[NbGraderApp], None]:
     @functools.wraps(start)
     def started(self: NbGraderApp) -> None:
         app = self.subapp if isinstance(self.subapp, NbGrader) else self
         try:
             gradebook_file.refuse_lost(app.coursedir.db_url, Path(app.coursedir.root))
-            start(self)
+            # What goes into the exchange gets its modes from nbgrader one by one.
+            with staff_only(app.coursedir.groupshared), _shared(app):
+                start(self)
         except KeyboardInterrupt:
             app.log.error("stopped by Ctrl-C; run the command again")
             sys.exit(_STOPPED)

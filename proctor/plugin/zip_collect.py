@@ -25,10 +25,11 @@ from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
 from proctor.intake.archives import Archive, is_archive, top_folder
-from proctor.intake.copier import Caps, look, printable, replace
+from proctor.intake.copier import Caps, look, printable
 from proctor.intake.gathered import MAX_DOWNLOAD_TABLE, Piece, gather
 from proctor.intake.inert import TIMESTAMP
 from proctor.intake.lms_names import BY_ID, Claim, Student, claim, whose
+from proctor.plugin import busy
 from proctor.plugin.sealed import as_text
 
 # What an LMS adds to its downloads.
@@ -123,6 +124,7 @@ class Collecting:
                 yield Piece(path.name, one or _nobody(path.name), path)
 
     def _in_download(self, path: Path) -> Iterator[Piece]:
+        self._app.log.info("%s is taken for a download of an LMS: its names say whose what is", printable(path.name))
         try:
             with Archive(path, MAX_DOWNLOAD_TABLE) as archive:
                 paths = archive.paths
@@ -190,14 +192,15 @@ class Collecting:
                     return "collected before"
                 if not self._app.force:
                     raise ProctorError("there is another submission already; --force puts this one in its place")
-            replace(draft, place)
+            busy.put(draft, place, self._coursedir, student)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         lines = gathered.lines
         for line in lines:
             self._app.log.warning("%s: %s", printable(student), printable(line, 300))
         in_part = f"; {len(lines)} left out, the first: {printable(lines[0], 160)}" if lines else ""
-        return f"collected: {gathered.files} files{remark}; {moment.said}{in_part}"
+        without = "" if gathered.notebooks else ", no notebook among them"
+        return f"collected: {gathered.files} files{without}{remark}; {moment.said}{in_part}"
 
     def _moment(self, pieces: list[Piece]) -> _Moment:
         times = [piece.claim.time for piece in pieces if piece.claim.time is not None]

@@ -79,6 +79,18 @@ def sweep(place: Path | None = None, prefix: str = PREFIX) -> int:
     return removed
 
 
+def left_by_others(place: Path, prefix: str) -> list[tuple[Path, str]]:
+    """Folders that `sweep` leaves because it can't know whether they are still used, and why."""
+    found = []
+    for path in sorted(place.glob(f"{prefix}*")):
+        with contextlib.suppress(OSError):
+            if not _is_ours(path):
+                found.append((path, f"belongs to the account with the number {path.lstat().st_uid}"))
+            elif (host := (path / _LOCK).read_text()) not in ("", socket.gethostname()):
+                found.append((path, f"was made on {host}"))
+    return found
+
+
 def new_account() -> int:
     """Number of a user, and of a group, that belong to nobody and to no process; for root, who alone can become it."""
     numbers = _HIGH if _mapped(_HIGH) else _LOW

@@ -1,11 +1,13 @@
 """The course secret: where it may lie, who may read it, and keys that repeat and tell nothing about each other."""
 
 import os
+import pwd
 import stat
 import subprocess
 
 import pytest
 
+from proctor import secret
 from proctor.errors import ProctorError
 from proctor.secret import FILE_NAME, Secret, default_path, load_secret
 
@@ -80,17 +82,17 @@ def test_links_fifos_folders_and_missing_places_are_refused(course, tmp_path):
 
 
 def test_keys_repeat_and_differ_in_each_part():
-    secret = Secret(b"s" * 32)
-    key = secret.key("checks", "ada", "00ff")
+    value = Secret(b"s" * 32)
+    key = value.key("checks", "ada", "00ff")
     assert len(key) == 32
     assert Secret(b"s" * 32).key("checks", "ada", "00ff") == key
     others = {
-        secret.key("kernel", "ada", "00ff"),
-        secret.key("checks", "bob", "00ff"),
-        secret.key("checks", "ada", "00fe"),
+        value.key("kernel", "ada", "00ff"),
+        value.key("checks", "bob", "00ff"),
+        value.key("checks", "ada", "00fe"),
         # a join without lengths would give the same text
-        secret.key("checks", "ada00", "ff"),
-        secret.key("checksada", "", "00ff"),
+        value.key("checks", "ada00", "ff"),
+        value.key("checksada", "", "00ff"),
         Secret(b"t" * 32).key("checks", "ada", "00ff"),
     }
     assert len(others | {key}) == 7
@@ -105,3 +107,50 @@ def test_a_place_that_git_ignores_will_do_unless_it_is_the_course(tmp_path):
     for place in (tmp_path / "secret", course / "secret"):
         with pytest.raises(ProctorError, match="must lie outside"):
             load_secret(place, course)
+
+
+def test_a_group_of_staff_may_read_it_where_the_course_is_shared(course, monkeypatch):
+    path, group = default_path(course), os.getegid()
+    first = load_secret(path, course, group)
+    status = path.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o640, group)
+    assert load_secret(path, course, group) == first
+    # Not where one account grades.
+    with pytest.raises(ProctorError, match="chmod 600"):
+        load_secret(path, course)
+    # Whose it is doesn't matter if that account grades too.
+    monkeypatch.setattr(secret.os, "geteuid", lambda: status.st_uid + 1)
+    monkeypatch.setattr(secret, "_ROOT", -1)
+    monkeypatch.setattr(secret, "is_member", lambda account, number: True)
+    assert load_secret(path, course, group) == first
+    monkeypatch.setattr(secret, "is_member", lambda account, number: False)
+    with pytest.raises(ProctorError, match="an account that is not in the group"):
+        load_secret(path, course, group)
+    with pytest.raises(ProctorError, match=r"belongs to somebody else.*groupshared"):
+        load_secret(path, course)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604, 0o650])
+def test_more_than_reading_by_the_group_is_refused(course, mode):
+    path = default_path(course)
+    load_secret(path, course, os.getegid())
+    path.chmod(mode)
+    with pytest.raises(ProctorError, match=r"chgrp .* and `chmod 640"):
+        load_secret(path, course, os.getegid())
+
+
+def test_another_group_than_that_of_the_staff_is_refused(course):
+    path = default_path(course)
+    load_secret(path, course, os.getegid())
+    with pytest.raises(ProctorError, match="others than the group 54321 may read"):
+        load_secret(path, course, 54321)
+    path.chmod(0o600)
+    load_secret(path, course, 54321)
+
+
+def test_members_are_those_of_the_accounts_own_group_and_of_others():
+    me = pwd.getpwuid(os.geteuid())
+    assert secret.is_member(me.pw_uid, me.pw_gid)
+    assert not secret.is_member(me.pw_uid, 2**31 - 7)
+    assert not secret.is_member(2**31 - 7, me.pw_gid)
+    assert secret.group_name(2**31 - 7) == str(2**31 - 7)

@@ -17,6 +17,7 @@ import pytest
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange import ExchangeError
 
+from proctor.plugin import busy
 from proctor.plugin import seal as sealing
 from proctor.plugin.collect import Collect
 from proctor.plugin.sealed import Sealed, as_time, now
@@ -320,3 +321,27 @@ def test_the_command_finds_course_and_exchange_by_the_configuration(tmp_path):
     assert run("unseal").returncode == 2
     again = run("seal", "hw", "--no-keep", "--settle=0")
     assert "Sealed 0 submissions of hw without copies; 1 had a seal before" in again.stderr
+
+
+def test_nothing_is_put_in_place_while_it_is_copied_for_grading(exchange, monkeypatch):
+    monkeypatch.setattr(busy, "SECONDS_TO_COPY", 0.0)
+    exchange.hand_in(ME, "[1]")
+    with busy.held(exchange.course, "hw", ME, "copied", part=busy.FILES), pytest.raises(ExchangeError):
+        exchange.collect()
+    assert exchange.warned(f"not collected: {ME}+hw")
+    assert exchange.warned("it is being copied by")
+    # Graded it may be; then the older copy is what is graded.
+    with busy.held(exchange.course, "hw", ME, "graded"):
+        exchange.collect()
+    assert exchange.taken(ME) == "[1]"
+
+
+def test_two_do_not_seal_at_once(exchange, monkeypatch):
+    monkeypatch.setattr(busy, "SECONDS_TO_COPY", 0.0)
+    exchange.hand_in(ME, "[1]")
+    with busy.held(exchange.course, "hw", "", "sealed", part="seal"), pytest.raises(ExchangeError):
+        exchange.seal()
+    assert exchange.warned("it is being sealed by")
+    assert Sealed.load(exchange.course, "hw").seals == {}
+    exchange.seal()
+    assert len(Sealed.load(exchange.course, "hw").seals) == 1

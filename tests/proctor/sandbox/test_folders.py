@@ -1,15 +1,18 @@
+import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from proctor.sandbox.bubblewrap import Sandbox, availability
-from proctor.sandbox.folders import OwnFolder, new_account, sweep
+from proctor.sandbox.folders import OwnFolder, left_by_others, new_account, sweep
 from proctor.sandbox.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +72,56 @@ def test_what_is_in_use_or_new_or_of_others_stays(temporary):
     own.remove()
     own.remove()
     assert not own.path.exists()
+
+
+def test_in_a_folder_of_the_course_only_what_this_machine_left_is_removed(tmp_path):
+    def leave(name: str, host: str) -> Path:
+        folder = tmp_path / f"staged-{name}"
+        folder.mkdir(mode=0o700)
+        (folder / "lock").write_text(host)
+        return folder
+
+    own = OwnFolder("-", tmp_path, "staged")
+    here, there = leave("here", socket.gethostname()), leave("there", "elsewhere")
+    assert stat.S_IMODE(own.path.stat().st_mode) == 0o700
+    assert sweep(tmp_path, "staged") == 1
+    assert (own.path.exists(), here.exists(), there.exists()) == (True, False, True)
+    assert left_by_others(tmp_path, "staged") == [(there, "was made on elsewhere")]
+    own.remove()
+
+
+def test_one_that_can_not_be_made_leaves_nothing(temporary, monkeypatch):
+    write = os.write
+
+    def full(descriptor, content):
+        if content == socket.gethostname().encode():
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, content)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="full"):
+        OwnFolder()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_a_sandbox_is_the_same_whatever_the_umask_of_whoever_grades(tmp_path, umask):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "my_solution.py").write_text("token")
+    program = "import os; print(open('/etc/passwd').read()[:7], open('my_solution.py').read(), oct(os.umask(0)))"
+    before = os.umask(umask)
+    try:
+        with open(tmp_path / "said", "w+") as said:
+            running = Sandbox("bwrap", Limits(), work=work).start([sys.executable, "-I", "-S", "-c", program], (), said)
+            try:
+                assert running.wait(time.monotonic() + 60) == 0
+            finally:
+                running.kill()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "said").read_text() == "student token 0o22\n"
 
 
 @pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
