@@ -96,9 +96,9 @@ class Answers:
         written = [cell for cell in pieces if not one.untouched(cell.source)]
         kept = written or pieces[:1]
         if one.is_essay:
-            once: dict[tuple[str, str], Submitted] = {}
+            once: dict[str, Submitted] = {}
             for cell in kept:
-                once.setdefault((plain_lines(cell.source), str(cell.attachments)), cell)
+                once.setdefault(plain_lines(cell.source), cell)
             kept = list(once.values())
         self.dropped |= {cell for cell in pieces if cell not in kept}
         if len(pieces) > 1:
@@ -122,14 +122,10 @@ class Answers:
         while rest and not any(
             cell.source.strip() and cell not in self.dropped for cell in self.cells[places[last] + 1 : places[rest[0]]]
         ):
-            # Pictures of two cells may have one name.
-            pictures = {**rest[0].attachments, **first.attachments}
-            other = any(pictures[name] != picture for name, picture in rest[0].attachments.items())
-            if len(first.source) + len(rest[0].source) > _MAX_JOINED or other:
+            if len(first.source) + len(rest[0].source) > _MAX_JOINED:
                 break
             last = rest.pop(0)
             first.source = f"{first.source}\n\n{last.source}"
-            first.attachments = pictures
             self.dropped.add(last)
         return Answer([first, *rest], first)
 

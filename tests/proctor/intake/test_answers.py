@@ -208,19 +208,16 @@ def test_a_part_that_is_there_twice_is_read_once_where_it_is_first():
     assert by_id(handed.rebuilt())["why"] == f"{WRITTEN['why']}\n\nSecond."
 
 
-def test_pictures_of_a_split_essay_stay_with_their_texts():
-    def with_picture(handed, text, content):
-        return {**handed.copy_of("why", text), "attachments": {"image.png": {"image/png": content}}}
-
+def test_pictures_of_a_split_essay_come_with_their_texts():
+    shown = "![p](attachment:image.png)"
     handed = Handed()
-    handed["why"]["attachments"] = {"image.png": {"image/png": "first"}}
-    handed.after("why", with_picture(handed, "Same picture.", "first"), with_picture(handed, "Another one.", "second"))
-    cells = handed.rebuilt().notebook["cells"]
-    why = next(i for i, one in enumerate(cells) if one["id"] == "why")
-    assert cells[why]["source"].endswith("So.\n\nSame picture.")
-    assert cells[why]["attachments"] == {"image.png": {"image/png": "first"}}
-    assert cells[why + 2]["source"] == "Another one."
-    assert cells[why + 2]["attachments"] == {"image.png": {"image/png": "second"}}
+    handed["why"].update({"source": f"First. {shown}", "attachments": {"image.png": {"image/png": "first"}}})
+    part = handed.copy_of("why", f"Second. {shown}") | {"attachments": {"image.png": {"image/png": "second"}}}
+    cells = handed.after("why", part).rebuilt().notebook["cells"]
+    (why,) = [one for one in cells if one["id"] == "why"]
+    assert sorted(bundle["image/png"] for bundle in why["attachments"].values()) == ["first", "second"]
+    assert why["source"].startswith("First.")
+    assert "Second." in why["source"]
 
 
 def test_an_essay_answered_in_a_copy_is_read():
