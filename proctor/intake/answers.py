@@ -96,8 +96,10 @@ class Answers:
         written = [cell for cell in pieces if not one.untouched(cell.source)]
         kept = written or pieces[:1]
         if one.is_essay:
-            texts = [plain_lines(cell.source) for cell in kept]
-            kept = [cell for i, cell in enumerate(kept) if texts[i] not in texts[:i]]
+            once: dict[str, Submitted] = {}
+            for cell in kept:
+                once.setdefault(plain_lines(cell.source), cell)
+            kept = list(once.values())
         self.dropped |= {cell for cell in pieces if cell not in kept}
         if len(pieces) > 1:
             self.notes.append(f"the cell {one.name} is there more than once; all of its texts count, in their order")
@@ -172,7 +174,9 @@ class Answers:
         above = [cell for s, cell in usable if s.begin < self._first_test(one)]
         if above:
             above[-1].of.append(one.name)
-            place = f"in {above[-1].label}" if above[-1].label else "in a cell that the student added"
+            label = above[-1].label
+            answer = label is not None and self.by_name[label].is_answer
+            place = f"in {label}" if answer else "in a cell that the student added or changed"
             self.notes.append(f"the answer cell {one.name} is missing; what it asks for is defined {place}, and counts")
             return Answer([above[-1]], None, ELSEWHERE.format(place))
         if usable:

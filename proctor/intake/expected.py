@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -147,5 +146,4 @@ def _definitions(body: list[ast.stmt]) -> Iterator[str]:
 
 def mentions(source: str, defined: frozenset[str]) -> bool:
     """Whether a text has one of the names in it, which is soon seen."""
-    words = {name.rpartition(" ")[2] for name in defined}
-    return any(re.search(rf"\b{re.escape(word)}\b", source) for word in words)
+    return any(name.rpartition(" ")[2] in source for name in defined)

@@ -33,9 +33,11 @@ def with_own_parts(cells: Sequence[Submitted], expected: Mapping[str, Expected])
 
     *Merge cells* keeps the metadata of the first one: an answer may have ended up in the test or the text above it.
     """
+    # Where nothing is written where it was asked for, it may stand in the text beside it.
+    written = {cell.label for cell in cells if cell.label and not expected[cell.label].untouched(cell.source)}
     found = []
     for cell in cells:
-        before, after = _own_parts(cell, cells, expected)
+        before, after = _own_parts(cell, written, expected)
         kind = "code" if cell.label and expected[cell.label].is_code else "markdown"
         found += [Submitted((), kind, text, cell.number) for text in (before,) if text]
         found.append(cell)
@@ -43,11 +45,11 @@ def with_own_parts(cells: Sequence[Submitted], expected: Mapping[str, Expected])
     return found
 
 
-def _own_parts(cell: Submitted, cells: Sequence[Submitted], expected: Mapping[str, Expected]) -> tuple[str, str]:
+def _own_parts(cell: Submitted, written: set[str], expected: Mapping[str, Expected]) -> tuple[str, str]:
     one = expected.get(cell.label or "")
     if one is None or one.is_answer or one.is_free or one.untouched(cell.source):
         return "", ""
-    if not one.is_code and not any(_is_open(answer, cells) for answer in _answers_beside(one, expected)):
+    if not one.is_code and all(answer.name in written for answer in _answers_beside(one, expected)):
         return "", ""
     return added_text(cell.source, one.released, whole=one.is_code)
 
@@ -56,11 +58,6 @@ def _answers_beside(one: Expected, expected: Mapping[str, Expected]) -> Iterator
     answers = [other for other in expected.values() if other.is_answer]
     yield from [other for other in answers if other.index < one.index][-1:]
     yield from [other for other in answers if other.index > one.index][:1]
-
-
-def _is_open(answer: Expected, cells: Sequence[Submitted]) -> bool:
-    """Whether nothing is written where it was asked for."""
-    return all(answer.untouched(cell.source) for cell in cells if cell.label == answer.name)
 
 
 def _missing(cells: Sequence[Submitted], expected: Sequence[Expected]) -> list[Expected]:
@@ -94,4 +91,4 @@ def _by_heading(cells: Sequence[Submitted], expected: Sequence[Expected]) -> Non
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.split("\n") if line.strip()), "")
+    return text.strip().partition("\n")[0].strip()

@@ -202,6 +202,24 @@ def test_a_part_of_an_essay_behind_an_own_cell_is_marked_in_its_place():
     assert cells[place + 3]["source"] == "Second."
 
 
+def test_a_part_that_is_there_twice_is_read_once_where_it_is_first():
+    handed = Handed()
+    handed.after("why", handed.copy_of("why", "Second."), handed.copy_of("why", WRITTEN["why"]))
+    assert by_id(handed.rebuilt())["why"] == f"{WRITTEN['why']}\n\nSecond."
+
+
+def test_pictures_of_a_split_essay_come_with_their_texts():
+    shown = "![p](attachment:image.png)"
+    handed = Handed()
+    handed["why"].update({"source": f"First. {shown}", "attachments": {"image.png": {"image/png": "first"}}})
+    part = handed.copy_of("why", f"Second. {shown}") | {"attachments": {"image.png": {"image/png": "second"}}}
+    cells = handed.after("why", part).rebuilt().notebook["cells"]
+    (why,) = [one for one in cells if one["id"] == "why"]
+    assert sorted(bundle["image/png"] for bundle in why["attachments"].values()) == ["first", "second"]
+    assert why["source"].startswith("First.")
+    assert "Second." in why["source"]
+
+
 def test_an_essay_answered_in_a_copy_is_read():
     handed = Handed()
     handed["why"]["source"] = "*Your answer to (a):*\n\nYOUR ANSWER HERE"
@@ -409,3 +427,14 @@ def test_deep_and_long_texts_cost_nothing():
     result = handed.rebuilt()
     valid(result)
     ast.parse(by_id(result)["f"])
+
+
+def test_many_large_copies_are_soon_sorted():
+    filler = "word " * 1_000
+    handed = Handed().without("f", "how")
+    copies = [handed.copy_of("why", f"{filler}{i}") for i in range(700)]
+    texts = [{**handed["task-why"], "source": f"{filler}{i}"} for i in range(700)]
+    code = [cell(f"c{i}", f"f_{i} = '{filler}'") for i in range(700)]
+    result = handed.after("task-why", *texts, *copies, *code).rebuilt()
+    valid(result)
+    assert "f is missing" in " ".join(result.notes)

@@ -194,6 +194,24 @@ def test_errors_of_probes_come_back_as_names(session):
     assert answer(one, "a", "def p():\n    return object()")["names"][0] == "ProtocolError"
 
 
+def test_a_probe_has_its_own_imports_and_built_in_names_and_the_answer_those_of_the_notebook(session):
+    one = session("math = sum = 3\ndef f():\n    return [math, sum]\ndef g():\n    return json.dumps(1)", "?a")
+    one.run()
+    asked = question("def p():\n    return [f(), sum([math.floor(2.5)]), g()]") | {
+        "imports": ["import math", "import json"]
+    }
+    header, body = one.ask("a", asked, protocol.encode(((), {})))
+    # As a test cell gives the notebook what it has not imported itself.
+    assert (header, protocol.decode(body)) == ({"ok": True}, [[3, 3], 2, "1"])
+
+
+def test_a_probe_has_the_first_settings(session):
+    changed = "import torch\ntorch.set_default_dtype(torch.float64)\ndef f():\n    return torch.ones(1)"
+    one = session(changed, "?a", limits=replace(SMALL, cell_cpu_seconds=30, cell_wall_seconds=90, memory_bytes=2**31))
+    one.run()
+    assert answer(one, "a", "def p():\n    return str(f().dtype)") == "torch.float32"
+
+
 def test_a_dead_snapshot_is_replaced_by_a_replay(session):
     one = session("import os\nx = 7\npid = os.getpid()", "?a", "x = 8")
     one.run()
