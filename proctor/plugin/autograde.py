@@ -70,7 +70,6 @@ class Autograde(Batch):
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
             Lateness(self)
             self._current = Current(self.coursedir, settings, self._own_files)
-            self._current.check()
         except ProctorError as error:
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
@@ -79,6 +78,7 @@ class Autograde(Batch):
         self._broken: dict[str, str] = {}
         self._staged: Staged | None = None
         with self.running(STAGED):
+            self._current.check()
             super().start()
             if unfinished := self._times.unfinished(self._outcomes):
                 self._refuse(unfinished)
@@ -126,13 +126,12 @@ class Autograde(Batch):
         before = done.state() or Begun(self._root, assignment_id, student_id).state()
         same = state is not None and before == state
         finished = same and made and done.state() == state
-        again = self._current.why_again(student_id, done) if finished else ""
+        again = self._current.why_again(done, self._expected()) if finished else ""
         if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
             self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
-        whole = self.coursedir.notebook_id == "*"
-        self._current.begin(student_id, again, done.made_with(), None if whole else self._expected())
+        self._current.begin(student_id, done, again)
         self._before = done.state()
         # What was graded is what will be: its points may stay until there are new ones. Those of anything else go now,
         # and with them the record that vouches for them, before what is handed in can make something fail.
@@ -202,7 +201,6 @@ class Autograde(Batch):
             files=self._staged.files,
             results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
             notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
-            course_files=self._staged.course_files,
         )
 
     def _run_earlier(self, assignment_id: str, student_id: str) -> None:
@@ -255,7 +253,7 @@ class Autograde(Batch):
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
         state = self._staged.state if finished and not failed else None
-        made_with = self._current.made_with(student_id)
+        made_with = self._current.made_with(student_id, self._expected())
         Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
         if state is not None:
             Begun(self._root, assignment_id, student_id).forget()
@@ -309,8 +307,7 @@ class Autograde(Batch):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
-        page_limits = Proctor(parent=self).page_limits()
-        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
+        take_pictures(notebook, Album(Proctor(parent=self).page_limits(), submission.handed_in))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"

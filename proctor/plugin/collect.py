@@ -22,6 +22,7 @@ from proctor.errors import ProctorError
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable
 from proctor.intake.inert import TIMESTAMP, run_by_tools
 from proctor.plugin import busy
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.sealed import Seal, Sealed, as_text, as_time, now
 from proctor.staff_files import staff_only
 
@@ -81,6 +82,14 @@ class Collect(ExchangeCollect):
     def sealed(self) -> Sealed:
         """What was sealed of the assignment."""
         return Sealed.load(Path(self.coursedir.root).resolve(), self.coursedir.assignment_id)
+
+    @functools.cached_property
+    def lateness(self) -> Lateness:
+        """The deadlines of single students."""
+        try:
+            return Lateness(self)
+        except ProctorError as error:
+            self.fail(str(error))
 
     def copy_files(self) -> None:
         """Copy what is new; an older copy stays until the new one is complete.
@@ -229,8 +238,11 @@ class Collect(ExchangeCollect):
 
     def _chosen(self, records: list[dict[str, Any]]) -> dict[str, Any]:
         newest_first = self._sort_by_timestamp(records)
-        if self.before_duedate and self.duedate is not None:
-            in_time = [record for record in newest_first if record["timestamp"] <= self.duedate]
+        if not self.before_duedate:
+            return newest_first[0]
+        due = self.lateness.due(self.coursedir.assignment_id, records[0]["username"], self.duedate)
+        if due is not None:
+            in_time = [record for record in newest_first if record["timestamp"] <= due]
             return (in_time or newest_first)[0]
         return newest_first[0]
 

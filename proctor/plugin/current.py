@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Current:
         self._assignment = coursedir.assignment_id
         self._source = Path(coursedir.format_path(coursedir.source_directory, ".", self._assignment))
         self._now: dict[str, Any] = {}
+        self._before: dict[str, dict[str, Any] | None] = {}
         self._again: dict[str, str] = {}
 
     def check(self) -> None:
@@ -55,33 +56,34 @@ class Current:
             f"nothing was graded: {self._source} and the gradebook differ. {listed(found)}. To go on, {advice}"
         )
 
-    def why_again(self, student: str, done: Finished) -> str:
-        """Why a submission that was graded has to be graded again, in plain words; empty if it need not be."""
-        return "; ".join(reasons(done.made_with(), self._look()))
+    def why_again(self, done: Finished, names: Sequence[str]) -> str:
+        """Why a submission that was graded has to be graded again, in plain words; empty if it need not be.
 
-    def begin(
-        self,
-        student: str,
-        again: str = "",
-        before: Mapping[str, Any] | None = None,
-        only: Sequence[str] | None = None,
-    ) -> None:
+        Args:
+            names: of the notebooks that this run is for.
+        """
+        now = self._look()
+        now[SOURCES] = {name: one for name, one in now[SOURCES].items() if name in names}
+        return "; ".join(reasons(done.made_with(), now))
+
+    def begin(self, student: str, done: Finished, again: str = "") -> None:
         """A submission is about to be graded; what it is graded with is looked up now.
 
         Args:
-            again: why, if it was graded before.
-            before: what it was graded with then.
-            only: the notebooks that are graded in this run, if it is not all; the others stay as they were.
+            done: what is known of an earlier time.
+            again: why it is graded again, if it was graded before.
         """
-        now = self._look()
-        if only is not None:
-            then = before or {}
-            now = {**then, SOURCES: {**then.get(SOURCES, {}), **{name: now[SOURCES].get(name) for name in only}}}
-        self._now[student], self._again[student] = now, again
+        self._before[student], self._now[student], self._again[student] = done.made_with(), self._look(), again
 
-    def made_with(self, student: str) -> dict[str, Any] | None:
-        """What the submission of a student is graded with in this run."""
-        return self._now.get(student)
+    def made_with(self, student: str, names: Sequence[str]) -> dict[str, Any] | None:
+        """What the submission of a student is graded with, after this run has graded some of its notebooks."""
+        now, before = self._now.get(student), self._before.get(student)
+        if now is None or set(now[SOURCES]) <= set(names):
+            return now
+        # The others are as they were graded before, whatever has changed since.
+        if before is None or not isinstance(before.get(SOURCES), dict):
+            return None
+        return before | {SOURCES: before[SOURCES] | {name: one for name, one in now[SOURCES].items() if name in names}}
 
     def outcome(self, student: str) -> str:
         """The word for a submission that was graded to its end."""

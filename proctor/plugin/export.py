@@ -12,10 +12,12 @@ from typing import Any, NoReturn
 
 from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
 from nbgrader.plugins import ExportPlugin
+from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import gradebook_file
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.standing import Standing, Standings
 
@@ -42,7 +44,7 @@ class GradesTable(ExportPlugin):
     ).tag(config=True)
 
     def export(self, gradebook: Gradebook) -> None:
-        """Write the table, all or nothing, readable by its owner only.
+        """Write the table, all or nothing, readable by its owner and a group that shares the course.
 
         Raises:
             SystemExit: something is not graded yet (the log names whose), or the file can't be written; nothing was.
@@ -53,6 +55,8 @@ class GradesTable(ExportPlugin):
             rows = list(self._rows(gradebook, lateness))
         except ProctorError as error:
             self._refuse(str(error))
+        except DBAPIError as error:
+            self._refuse(f"nothing was written: {gradebook_file.said(error, self.parent.coursedir.db_url)}")
         missing = [row for row in rows if row["missing"] not in ("", NOTHING)]
         for row in missing:
             self.log.warning(
@@ -66,7 +70,7 @@ class GradesTable(ExportPlugin):
                 f"lines above say why). With {OPTION} they are written without a score"
             )
         try:
-            _write(target, rows)
+            _write(target, rows, self.parent.coursedir.groupshared)
         except OSError as error:
             self._refuse(f"{target}: can't be written ({error.strerror}); nothing was exported")
         self.log.info("%s: %d rows, %d of them not complete", target, len(rows), len(missing))
@@ -128,7 +132,7 @@ def _row(
     return row | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
 
 
-def _write(target: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _write(target: Path, rows: Sequence[dict[str, Any]], shared: bool) -> None:
     """In place of an older table, all or nothing."""
     descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -136,6 +140,8 @@ def _write(target: Path, rows: Sequence[dict[str, Any]]) -> None:
             table = csv.writer(file)
             table.writerow(COLUMNS)
             table.writerows([[_cell(row.get(name)) for name in COLUMNS] for row in rows])
+        if shared:
+            os.chmod(draft, 0o660)
         os.replace(draft, target)
     except OSError:
         Path(draft).unlink(missing_ok=True)

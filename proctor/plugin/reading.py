@@ -15,6 +15,7 @@ from typing import Any
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.staff_files import file_mode, make_folder
 
 # No student can have a name that begins with a dot, and no notebook's record lies on this level.
 _FOLDER = ".read"
@@ -52,9 +53,10 @@ class Reading:
             found = {}
         found = (found if isinstance(found, dict) else {}) | {notebook: dict(digests)}
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent, self._path.parents[2])
             draft = self._path.with_name(f"{self._path.name}.draft")
             draft.write_text(json.dumps(found), encoding="ascii")
+            draft.chmod(file_mode(self._path.parent))
             os.replace(draft, self._path)
         except OSError as error:
             raise ProctorError(

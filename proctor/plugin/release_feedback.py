@@ -18,6 +18,9 @@ from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
 from proctor.plugin import busy
 from proctor.plugin.finished import Finished
+from proctor.plugin.lateness import Lateness
+from proctor.plugin.page_state import refuse_older
+from proctor.plugin.standing import Standing, Standings
 
 _SHOWN = 10
 _MAX_SECRET = 1_000
@@ -36,6 +39,10 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             ExchangeError: there is a difference, and nothing was released; or some student's feedback can't be
                 released, and that of the others was. The text names the students.
         """
+        try:
+            lateness = Lateness(self)
+        except ProctorError as error:
+            self.fail(f"nothing was released: {error}")
         busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}
         differences = self._differences({student for student, who in busy_with.items() if who})
         if differences:
@@ -49,15 +56,18 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 "them again with nbgrader autograde --force --student=ID, or leave them out with "
                 "--CourseDirectory.student_id_exclude=ID,ID"
             )
-        released, failed = 0, {}
+        released, failed, standings = 0, {}, self._standings(lateness)
         for folder in self._folders():
             student = folder.parent.name
             try:
+                standing = standings[student]
                 if busy_with[student]:
                     raise ProctorError(busy_with[student])
                 with busy.held(Path(self.coursedir.root).resolve(), folder.name, student, "released"):
-                    self._release(folder)
+                    self._release(folder, standing)
                 released += 1
+                if standing.count():
+                    self.log.warning("released with a mark: %s: %s", printable(student), standing.line())
             except Exception as error:
                 # Of whatever kind: the others are waiting for theirs.
                 known = isinstance(error, ProctorError | OSError)
@@ -81,7 +91,26 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             if folder.is_dir() and not folder.is_symlink() and self._is_meant(folder.parent.name)
         ]
 
-    def _release(self, folder: Path) -> None:
+    def _standings(self, lateness: Lateness) -> dict[str, Standing]:
+        """How far the grading of each student's submission is."""
+        assignment = self.coursedir.assignment_id
+        standings = Standings(self.coursedir, assignment)
+        # Of somebody who has left the course there are only the records.
+        found = {folder.parent.name: Standing(standings.unfinished(folder.parent.name)) for folder in self._folders()}
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                return found
+            for submission in gradebook.assignment_submissions(assignment):
+                standing = found[submission.student.id] = standings.of(submission)
+                try:
+                    refuse_older(self.coursedir, lateness, submission)
+                except ProctorError as error:
+                    standing.unfinished = standing.unfinished or str(error)
+        return found
+
+    def _release(self, folder: Path, standing: Standing) -> None:
         """Put a student's pages where the student's own nbgrader looks for them.
 
         Raises:
@@ -93,8 +122,8 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         pages = [page for page in pages if page.is_file() and not page.is_symlink()]
         if not pages:
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
-        if self._finished(student).state() is None:
-            raise ProctorError("was not graded to its end; run nbgrader autograde and generate_feedback --student=ID")
+        if standing.unfinished:
+            raise ProctorError(standing.unfinished)
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
             raise ProctorError(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 from nbgrader.apps.dbapp import DbBaseApp, DbStudentImportApp
+from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import gradebook_file
 
 FIELDS = ("first_name", "last_name", "email", "lms_user_id")
 _ID = "id"
@@ -134,7 +136,10 @@ def import_roster(app: DbStudentImportApp) -> None:
         app.fail("%s: can't be read (%s). Nobody was imported", path, error.strerror)
     for line in notes:
         app.log.warning("%s", line)
-    with Gradebook(app.coursedir.db_url, app.course_id, app.authenticator) as gradebook:
-        for student, fields in students.items():
-            gradebook.update_or_create_student(student, **fields)
+    try:
+        with Gradebook(app.coursedir.db_url, app.course_id, app.authenticator) as gradebook:
+            for student, fields in students.items():
+                gradebook.update_or_create_student(student, **fields)
+    except DBAPIError as error:
+        app.fail("not all were imported: %s", gradebook_file.said(error, app.coursedir.db_url))
     app.log.info("imported %d students from %s", len(students), path.name)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbgrader.api import Grade, SubmittedAssignment, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.utils import parse_utc
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.intake.inert import TIMESTAMP
+from proctor.intake.staging import state_of
 from proctor.plugin.finished import Finished
 from proctor.plugin.stale import changed_tests, source_digests
 
@@ -63,7 +60,7 @@ class Standings:
     def of(self, submission: SubmittedAssignment) -> Standing:
         """How far a submission of the gradebook is."""
         student = submission.student.id
-        standing = Standing(self.unfinished(student) or self._newer(submission))
+        standing = Standing(self.unfinished(student))
         for notebook in submission.notebooks:
             cells = open_cells(self._root, self._assignment, student, notebook)
             if cells:
@@ -81,6 +78,8 @@ class Standings:
                 return f"gradebook and verdicts differ; {again} --force"
             if done.state() is None:
                 return f"graded in part; {again}"
+            if self._changed(student, done):
+                return f"another one was collected and isn't graded; {again}"
             tests = changed_tests(done.made_with(), self._sources)
         except ProctorError as error:
             return str(error)
@@ -92,16 +91,10 @@ class Standings:
         found = pattern.parent.parent.glob(f"*/{pattern.name}")
         return sorted(one.parent.name for one in found if one.is_dir() and not one.is_symlink())
 
-    def _newer(self, submission: SubmittedAssignment) -> str:
-        """Why a submission that was graded isn't the last one that was collected; empty if it is, or nobody knows."""
-        student, collected = submission.student.id, None
-        folder = self._coursedir.format_path(self._coursedir.submitted_directory, student, self._assignment)
-        with contextlib.suppress(OSError, ValueError, OverflowError):
-            collected = parse_utc((Path(folder) / TIMESTAMP).read_text().strip())
-        graded = submission.timestamp
-        if isinstance(collected, datetime.datetime) and graded is not None and collected > graded:
-            return f"a newer one was collected and isn't graded; run {AGAIN} {self._assignment} --student={student}"
-        return ""
+    def _changed(self, student: str, done: Finished) -> bool:
+        """Whether what lies in `submitted/` is not what was graded; what is no longer there can't be compared."""
+        folder = Path(self._coursedir.format_path(self._coursedir.submitted_directory, student, self._assignment))
+        return folder.is_dir() and state_of(folder) != done.state()
 
 
 def open_cells(root: Path, assignment: str, student: str, notebook: SubmittedNotebook) -> dict[str, str]:

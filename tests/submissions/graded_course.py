@@ -15,6 +15,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from proctor.checking.verdict import NO_VERDICT, Record, Verdict, record_path
+from proctor.intake.staging import state_of
 from proctor.plugin.finished import Finished
 
 ASSIGNMENT, NOTEBOOK = "hw", "2a"
@@ -61,6 +62,8 @@ class Graded:
             gradebook.add_solution_cell("a1", NOTEBOOK, ASSIGNMENT)
             gradebook.add_grade_cell("essay", NOTEBOOK, ASSIGNMENT, max_score=ESSAY, cell_type="markdown")
             gradebook.add_solution_cell("essay", NOTEBOOK, ASSIGNMENT)
+            gradebook.add_source_cell("a1", NOTEBOOK, ASSIGNMENT, cell_type="code", source="old")
+            gradebook.add_source_cell("essay", NOTEBOOK, ASSIGNMENT, cell_type="markdown", source="Why?")
             for student in ("ada", "ben"):
                 gradebook.add_student(student)
                 gradebook.add_submission(ASSIGNMENT, student, timestamp=DUE)
@@ -82,15 +85,20 @@ class Graded:
         verdicts = {name: Verdict(name, not kind, kind, "", False, "", "") for name, kind in kinds.items()}
         record = Record(ASSIGNMENT, student, NOTEBOOK, "00", "0.1.0", "bwrap", POINTS, verdicts)
         record.save(record_path(self.root, ASSIGNMENT, student, NOTEBOOK))
-        self.finished(student).write("x", [])
         for name, points in record.scores().items():
             self.change(student, name, auto_score=points, needs_manual_grade=False)
         folder = self.root / "submitted" / student / ASSIGNMENT
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "timestamp.txt").write_text(f"{DUE} UTC")
+        self.finish(student)
 
     def not_judged(self, student: str) -> None:
         self.grade(student, {"q1": "", "q2": NO_VERDICT})
+
+    def finish(self, student: str, differences: tuple[str, ...] = (), made_with: dict | None = None) -> None:
+        """What is written down once all of it is graded."""
+        state = state_of(self.root / "submitted" / student / ASSIGNMENT)
+        self.finished(student).write(state, differences, made_with)
 
     def finished(self, student: str) -> Finished:
         return Finished(self.root, ASSIGNMENT, student)

@@ -280,10 +280,16 @@ def test_of_several_the_last_before_the_due_date_is_chosen(inbound):
     folder, _, _ = inbound
     engine = in_process(folder)
     day = datetime.datetime(2026, 1, 1)
-    records = [{"timestamp": day + datetime.timedelta(days=days)} for days in (0, 2, 1)]
+    records = [{"username": "ada", "timestamp": day + datetime.timedelta(days=days)} for days in (0, 2, 1)]
     engine.duedate = day + datetime.timedelta(days=1)
     assert engine._chosen(records) is records[1]
     engine.before_duedate = True
     assert engine._chosen(records) is records[2]
     engine.duedate = day - datetime.timedelta(days=1)
     assert engine._chosen(records) is records[1]
+    # Who has an extension has one here, too.
+    engine.config.Proctor.extensions = {
+        engine.coursedir.assignment_id: {"ada": (day + datetime.timedelta(days=1)).replace(tzinfo=datetime.UTC)}
+    }
+    del engine.lateness
+    assert engine._chosen(records) is records[2]

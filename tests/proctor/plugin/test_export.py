@@ -9,10 +9,12 @@ import graded_course
 import pytest
 from graded_course import ASSIGNMENT, DUE, NOTEBOOK, config, copied, made_once
 from nbgrader.plugins import BasePlugin
+from sqlalchemy.exc import OperationalError
 from traitlets.config import Configurable
 
 from proctor.checking import verdict
 from proctor.plugin.export import COLUMNS, OPTION, GradesTable
+from proctor.plugin.lateness import Lateness
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
@@ -96,7 +98,7 @@ def in_part(course) -> None:
 
 
 def differ(course) -> None:
-    course.finished("ben").write("x", ["2a: q1: 0 in the gradebook, 1 by the verdict"])
+    course.finish("ben", ("2a: q1: 0 in the gradebook, 1 by the verdict",))
 
 
 def no_record(course) -> None:
@@ -104,12 +106,11 @@ def no_record(course) -> None:
 
 
 def newer(course) -> None:
-    path = course.root / "submitted" / "ben" / ASSIGNMENT / "timestamp.txt"
-    path.write_text(f"{DUE + datetime.timedelta(seconds=1)} UTC")
+    (course.root / "submitted" / "ben" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").write_text("{}")
 
 
 def other_tests(course) -> None:
-    course.finished("ben").write("x", [], {"sources": {NOTEBOOK: "of older tests"}})
+    course.finish("ben", made_with={"sources": {NOTEBOOK: "of older tests"}})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def other_tests(course) -> None:
         (in_part, "graded in part; run"),
         (differ, "gradebook and verdicts differ; run"),
         (no_record, "2 checks were not judged"),
-        (newer, "a newer one was collected and isn't graded; run"),
+        (newer, "another one was collected and isn't graded; run"),
         (other_tests, "graded before the tests of 2a changed; run"),
         (lambda course: course.not_judged("ben"), "1 check was not judged"),
     ],
@@ -267,3 +268,15 @@ def test_the_source_of_the_fixture_is_what_the_gradebook_has(graded):
         folder = graded.root / "source" / ASSIGNMENT
         assert differences(gradebook.find_assignment(ASSIGNMENT), folder, [NOTEBOOK]) == {}
     assert graded_course.POINTS == {"q1": 1.0, "q2": 2.0}
+
+
+def test_a_gradebook_that_is_held_by_another_is_said_in_a_line(graded, caplog, monkeypatch):
+    read_all(graded)
+    graded.hand_in("ben", LATE)
+
+    def held(self, *args):
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(Lateness, "refresh", held)
+    assert export(graded, refused=True) == {}
+    assert "another program has locked the gradebook for a minute; end it, then run" in caplog.text

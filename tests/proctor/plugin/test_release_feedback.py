@@ -211,6 +211,29 @@ def test_an_old_page_of_one_that_was_not_graded_to_its_end_is_not_released(grade
     assert graded.pages == ["ben"]
 
 
+def test_a_page_of_one_that_was_graded_in_part_or_before_the_last_one_came_is_not_released(graded, caplog):
+    path = graded.root / "proctor_records" / ASSIGNMENT / "ada" / "complete.json"
+    path.write_text(json.dumps({"state": None, "differences": []}))
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert "ada: graded in part; run nbgrader autograde hw --student=ada" in caplog.text
+    assert graded.pages == ["ben"]
+    graded.complete("ada", [])
+    folder = graded.root / "submitted" / "ada" / ASSIGNMENT
+    folder.mkdir(parents=True)
+    (folder / "timestamp.txt").write_text("2026-03-01 00:00:01 UTC")
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert "ada: another one was collected and isn't graded" in caplog.text
+
+
+def test_pages_on_which_something_waits_are_released_and_named(graded, caplog):
+    graded.change("ben", "essay", manual_score=4, needs_manual_grade=False)
+    assert graded.release() == ["ada", "ben"]
+    assert "released with a mark: ada: 1 answer waits for a TA" in caplog.text
+    assert "with a mark: ben" not in caplog.text
+
+
 def test_an_error_of_whatever_kind_is_that_of_one_student(graded, monkeypatch):
     real = release_feedback.notebook_hash
 
