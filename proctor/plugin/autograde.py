@@ -66,6 +66,8 @@ class Autograde(Batch):
             settings.course_secret(self._root)
             self._times = RunTimes(settings.all_limits())
             settings.refuse_exposing(self._root, self._private())
+            # Before anything reads it, since that would wait without a word.
+            gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
             Lateness(self)
             self._current = Current(self.coursedir, settings, self._own_files)
         except ProctorError as error:
