@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import os
 import sys
@@ -55,9 +56,9 @@ def cost(case: exercise.Case, folder: Path) -> tuple[float, tuple[float, ...], l
     handed.mkdir(parents=True)
     instructor = exercise.instructor_notebook()
     case.make(exercise.Handed(copy.deepcopy(instructor), handed))
-    submitted = handed / f"{exercise.NOTEBOOK}.ipynb"
-    rebuilt = rebuild(instructor, submitted.read_bytes())
-    submission = Submission(exercise.ASSIGNMENT, case.name, exercise.NOTEBOOK, rebuilt.digest, handed, results)
+    content = (handed / f"{exercise.NOTEBOOK}.ipynb").read_bytes()
+    rebuilt, digest = rebuild(instructor, content), hashlib.sha256(content).hexdigest()
+    submission = Submission(exercise.ASSIGNMENT, case.name, exercise.NOTEBOOK, digest, handed, results)
     secret = load_secret(folder / "secret", folder / "course")
     before = time.monotonic()
     record = grade(rebuilt.notebook, submission, "bwrap", fitted(LIMITS, set()), secret)
@@ -80,6 +81,9 @@ def main() -> None:
             seconds, points, notes = cost(case, Path(name))
             found.append((seconds, case, points))
             print(f"{case.name}: {seconds:.1f} s, points {points}", file=sys.stderr, flush=True)
+            absent = [words for words in case.says if not any(words in note for note in notes)]
+            if absent:
+                sys.exit(f"{case.name} was something else than it is meant to be: no note says {' or '.join(absent)}")
             if chosen.notes:
                 print(json.dumps(notes, indent=1), file=sys.stderr, flush=True)
     print(f"limits: {LIMITS}\nbound for one notebook: {bound:g} s; load of the machine: {os.getloadavg()[1]:.1f}\n")

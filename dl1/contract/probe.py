@@ -16,6 +16,8 @@ from typing import Any
 import torch
 
 from dl1.contract import protocol
+from dl1.contract.own_names import doubles_with_names, own_names, with_names
+from dl1.contract.settings import first_settings
 from dl1.contract.unfinished import explained
 from dl1.errors import CourseError
 
@@ -81,9 +83,12 @@ def run_here(probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with contextlib.ExitStack() as around:
         around.enter_context(explained())
-        around.enter_context(doubles_in_place(namespace, probe.given))
+        names = own_names(namespace)
+        doubles = around.enter_context(doubles_with_names(probe.given, namespace, names))
+        around.enter_context(doubles_in_place(namespace, doubles))
+        names.update({path: double for path, double in doubles.items() if "." not in path})
         around.enter_context(torch.random.fork_rng(devices=devices))
-        around.enter_context(torch.enable_grad())
+        around.enter_context(first_settings())
         # Text on stderr in a test cell costs all its points under stock nbgrader; a warning is no mistake.
         around.enter_context(contextlib.redirect_stderr(sys.stdout))
         seed = protocol.seed(f"probe {probe.__name__}")
@@ -91,7 +96,7 @@ def run_here(probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any:
         if devices:
             torch.cuda.manual_seed_all(seed)
         try:
-            result = probe.function(*arguments, **keywords)
+            result = with_names(probe.function, names)(*arguments, **keywords)
         except NameError as error:
             if error.name in _names(probe.function.__code__) and error.name not in namespace:
                 raise CourseError(f"there is no `{error.name}` yet: run the cells above this one first") from None

@@ -25,6 +25,7 @@ from typing import Any
 
 from dl1.errors import CourseError
 from dl1.notebook import methods
+from dl1.notebook.cell_sources import remembered_cells, undefining_magic
 from dl1.notebook.kept_definitions import with_older_ones
 from dl1.notebook.places import output_folder, write_whole
 
@@ -58,10 +59,12 @@ def export_module(filename: str, names: Iterable[str], namespace: dict[str, Any]
     if not stem.isidentifier() or dot + suffix != ".py":
         raise CourseError(f"{filename!r} can't be imported: name the file like a variable, with .py, such as 'gpt.py'")
     names = list(names)
-    collection = _Collection(namespace, _remembered_cells(namespace))
+    collection = _Collection(namespace, remembered_cells(namespace))
     for name in names:
         if name not in namespace:
-            raise CourseError(f"there is no `{name}` to export: run the cells above this one first")
+            magic = undefining_magic(namespace, name)
+            advice = f"take `{magic}` out of its cell and run it" if magic else "run the cells above this one first"
+            raise CourseError(f"there is no `{name}` to export: {advice}")
         collection.add(name)
     path = output_folder() / filename
     text = collection.text(filename)
@@ -189,17 +192,6 @@ class _Definition:
         return code.co_filename == self.file and self.first <= code.co_firstlineno <= self.last
 
 
-def _remembered_cells(namespace: dict[str, Any]) -> list[str]:
-    """File names of the cells, the one that ran last first."""
-    # Only what was not read from a file has no time of modification.
-    files = [name for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None]
-    # A cell that runs again keeps its file; IPython's history knows about it.
-    history = namespace.get("_ih", [])
-    ran = {text.rstrip("\n"): number for number, text in enumerate(history)} if isinstance(history, list) else {}
-    order = {name: (ran.get("".join(linecache.getlines(name)).rstrip("\n"), -1), i) for i, name in enumerate(files)}
-    return sorted(files, key=order.__getitem__, reverse=True)
-
-
 def _statements(file: str) -> list[ast.stmt]:
     try:
         return ast.parse("".join(linecache.getlines(file))).body
@@ -247,6 +239,13 @@ def _definition(name: str, value: Any, cells: list[str]) -> _Definition:
             # What wraps a function that has no decorator came later, and the statement alone would lose it.
             if not made and found.holds(function.__code__) and (decorators or value is function):
                 return found
+    parts = [function] if function else vars(value).values()
+    functions = [one for one in parts if isinstance(one, types.FunctionType)]
+    if functions and not any(linecache.getlines(one.__code__.co_filename) for one in functions):
+        raise CourseError(
+            f"the text of `{name}` is hidden by what ran it: take the magic, such as `%%time`, or the `exec` out of "
+            "its cell and run it, then export"
+        )
     raise CourseError(
         f"no known cell has a `def {name}` or `class {name}` at its left margin that makes `{name}` what it is: "
         "write it like this, or run its cell again, then export"

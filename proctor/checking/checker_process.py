@@ -26,7 +26,7 @@ _MODULES = (
     "staff_files",
     *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
     *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells", "code", "neutral", "renaming")),
-    *(f"sandbox/{name}" for name in ("__init__", "frames")),
+    *(f"sandbox/{name}" for name in ("__init__", "frames", "machine_words")),
 )
 _PACKAGES = "/opt/packages"
 _PROGRAM = """\

@@ -87,6 +87,8 @@ class _Checking:
     current: str | None = None
     # From the first hidden question on, whatever a student's process says may carry something of it.
     concealed: bool = False
+    # When the checker's use of the machine was looked at last.
+    looked: float = 0.0
 
 
 def run_checks(
@@ -171,7 +173,7 @@ def _converse(state: _Checking, process: Checker) -> None:
         cell = state.waiting.get(state.current) if state.current else None
         left = state.times.cell - cell.working if cell else state.times.start
         before = state.budget.clock()
-        word, body = _next(process, _deadline(state, left))
+        word, body = _next(state, process, _deadline(state, left))
         if cell:
             cell.working += state.budget.clock() - before
         if word == {"finished": True}:
@@ -191,15 +193,19 @@ def _deadline(state: _Checking, seconds: float) -> float:
     return time.monotonic() + min(seconds, state.budget.left())
 
 
-def _next(process: Checker, deadline: float) -> tuple[dict[str, Any], bytes]:
+def _next(state: _Checking, process: Checker, deadline: float) -> tuple[dict[str, Any], bytes]:
     """The checker's next word, while its use of the machine is watched."""
-    while not process.channel.ready(min(_LOOK_EVERY, deadline - time.monotonic())):
+
+    def watch() -> None:
+        if time.monotonic() - state.looked < _LOOK_EVERY:
+            return
+        state.looked = time.monotonic()
         trouble = process.trouble()
         if trouble:
             raise _Broken(f"the checker was stopped because {trouble}", trusted=True)
-        if time.monotonic() >= deadline:
-            break
-    return process.channel.receive(deadline)
+
+    # Also while a word comes in, which may be slow or long, and between words that come fast.
+    return process.channel.receive(deadline, watch=watch)
 
 
 def _begin(state: _Checking, word: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ _TABLE_BYTES = zipfile._ECD_SIZE
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _OTHERS = {b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
+_OTHER_ENDINGS = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -154,6 +155,11 @@ class Archive:
 def is_archive(path: str) -> bool:
     """Whether a file of this name is taken for an archive that can be unpacked."""
     return path.casefold().endswith(".zip")
+
+
+def is_other_archive(path: str) -> bool:
+    """Whether a file of this name is an archive that can't be unpacked."""
+    return path.casefold().endswith(_OTHER_ENDINGS)
 
 
 def top_folder(paths: list[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive, top_folder
+from proctor.intake.archives import Archive, is_archive, is_other_archive, top_folder
 from proctor.intake.copier import Caps, Taken, copy_tree, printable, read_file
 from proctor.intake.inert import handed_in_name, stored_name
 from proctor.intake.lms_names import Claim
@@ -44,9 +44,10 @@ class Piece:
 
 
 class Gathered(NamedTuple):
-    """Number of files, and plain lines about what was left out."""
+    """Number of files, how many of them are notebooks, and plain lines about what was left out."""
 
     files: int
+    notebooks: int
     lines: list[str]
 
 
@@ -75,6 +76,9 @@ def gather(pieces: Iterable[Piece], target: Path) -> Gathered:
         failed: dict[str, str] = {}
         for level in ("archives", "inner"):
             lines += _open_archives(folder, Path(name) / level, failed)
+        names = [handed_in_name(path.name) for path in folder.rglob("*") if path.is_file()]
+        if not any(".ipynb" in name.casefold() for name in names):
+            failed |= {name: "it is no zip archive; ask for one" for name in names if is_other_archive(name)}
         lines += [f"{printable(path)}: {why}" for path, why in failed.items()]
         taken = copy_tree(folder, target, _CAPS, stored=True)
     files = sum(not path.endswith("/") for path in taken.digests)
@@ -82,7 +86,8 @@ def gather(pieces: Iterable[Piece], target: Path) -> Gathered:
     if set(taken.digests) <= set(failed):
         shutil.rmtree(target, ignore_errors=True)
         raise ProctorError("; ".join(lines[:3]) or "there is nothing in it")
-    return Gathered(files, lines)
+    notebooks = sum(".ipynb" in path.rpartition("/")[2].casefold() for path in taken.digests)
+    return Gathered(files, notebooks, lines)
 
 
 def _put(piece: Piece, part: Path) -> Taken:

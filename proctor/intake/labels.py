@@ -37,9 +37,9 @@ def with_own_parts(cells: Sequence[Submitted], expected: Mapping[str, Expected])
     for cell in cells:
         before, after = _own_parts(cell, cells, expected)
         kind = "code" if cell.label and expected[cell.label].is_code else "markdown"
-        found += [Submitted((), kind, text, cell.number, attachments=cell.attachments) for text in (before,) if text]
+        found += [Submitted((), kind, text, cell.number) for text in (before,) if text]
         found.append(cell)
-        found += [Submitted((), kind, text, cell.number, attachments=cell.attachments) for text in (after,) if text]
+        found += [Submitted((), kind, text, cell.number) for text in (after,) if text]
     return found
 
 

@@ -1,15 +1,17 @@
 """Which of the files that a student handed in is which notebook of the assignment.
 
-What counts is what is in a file: the grade_ids of its cells. Its name decides only where no such cell is left, or where
-it can't be read. Of several files for one notebook the one in which most answers were worked on counts; of equals the
-one with the notebook's own name, nearest to the top; then the copy with the highest number, which is the newest. No
-answer is judged for that, so that a second version gains nothing, and no answers are put together from two files.
+What counts is what is in a file: the grade_ids of its cells, or where an editor has dropped them the texts that were
+given out. Its name decides only where nothing of that is left, or where it can't be read. Of several files for one
+notebook the one in which most answers were worked on counts; of equals the one with the notebook's own name, nearest to
+the top; then the copy with the highest number, which is the newest. No answer is judged for that, so that a second
+version gains nothing, and no answers are put together from two files.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,9 @@ UNREADABLE = "not readable"
 _MOST = 200
 _ANSWERS = ("solution", "manual")
 # What stands in the place of an answer in a notebook that was given out.
-_STUBS = re.compile(r"#\s*YOUR CODE HERE|YOUR ANSWER HERE|raise NotImplementedError(\(\))?|\s+")
+_STUB = re.compile(r"#\s*YOUR CODE HERE|YOUR ANSWER HERE|raise NotImplementedError(\(\))?")
+_LONG = 40
+_SPACE = re.compile(r"\s+")
 
 
 @dataclass
@@ -53,14 +57,15 @@ class _File:
     Attributes:
         known: texts of its cells that are some notebook's, by grade_id.
         readable: it has cells.
-        answers: how many answers of the notebook that it is taken for were worked on.
+        answers: how many answers of the notebook that it is taken for have no stub any more, and how many are not as
+            they were given out.
     """
 
     path: str
     known: dict[str, str]
     readable: bool
     notes: list[str]
-    answers: int = 0
+    answers: tuple[int, int] = (0, 0)
 
     @property
     def name(self) -> str:
@@ -77,12 +82,15 @@ def match_files(
         paths: of the files that may be notebooks (`notebook_file.may_be_notebook`), relative and with /.
         read: gives the content of one of them, or None.
     """
-    paths = sorted(paths, key=lambda path: (".ipynb" not in path.casefold(), path.count("/"), path))
-    others = []
-    if len(paths) > _MOST:
-        others.append(f"of {len(paths):,} files that may be notebooks the first {_MOST} were looked at")
+    paths = sorted(paths, key=lambda path: (not _is_named(path), path.count("/"), path))
+    others, named = [], sum(map(_is_named, paths))
+    if named > _MOST:
+        others.append(f"of {named:,} files that may be notebooks the first {_MOST} were looked at")
     ours = set().union(*map(_names, notebooks.values()))
-    files = [one for one in (_looked_at(path, ours, read(path)) for path in paths[:_MOST]) if one]
+    given = [(text, name) for one in notebooks.values() for name, text in _given_texts(one)]
+    often = Counter(text for text, _ in given)
+    by_text = {text: name for text, name in given if often[text] == 1}
+    files = [one for one in (_looked_at(path, ours, by_text, read(path)) for path in paths[:_MOST]) if one]
     by_notebook = _assigned(notebooks, files)
     made = Matched(others=others)
     for name, notebook in notebooks.items():
@@ -101,46 +109,56 @@ def match_files(
     made.others += [
         f"{printable(one.path)} is no notebook of this assignment and was left out"
         for one in files
-        if id(one) not in used and ".ipynb" in one.name.casefold()
+        if id(one) not in used and _is_named(one.path)
     ]
     return made
 
 
-def _looked_at(path: str, ours: set[str], content: bytes | None) -> _File | None:
-    """What a file holds; None if it is something else than a notebook."""
-    named = ".ipynb" in path.rpartition("/")[2].casefold()
+def _looked_at(path: str, ours: set[str], by_text: Mapping[str, str], content: bytes | None) -> _File | None:
+    """What a file holds; None if it is something else than a notebook.
+
+    Args:
+        ours: names of all the notebooks' cells.
+        by_text: names of those that students don't write in, by their texts.
+    """
+    named = _is_named(path)
     if content is None or not (named or looks_like_notebook(content)):
         return None
     content, notes = slimmed(content)
     found, _ = parsed(content)
-    texts = _texts(found) if found is not None else None
-    if texts is None:
+    cells = _students_cells(found) if found is not None else None
+    if cells is None:
         return _File(path, {}, False, notes) if named else None
-    known = {name: text for name, text in texts.items() if name in ours}
+    known: dict[str, str] = {}
+    for names, text in cells:
+        name = next((name for name in names if name in ours), None)
+        if name is not None:
+            known[name] = f"{known.get(name, '')}{text}"
+    # Some editors drop all names; what was given out is still there.
+    known = known or {by_text[_bare(text)]: "" for _, text in cells if _bare(text) in by_text}
     return _File(path, known, True, notes) if named or known else None
 
 
-def _texts(notebook: Mapping[str, Any]) -> dict[str, str] | None:
-    """Texts of a student's cells by grade_id, or by id where an editor has dropped that; None if there are no cells."""
+def _students_cells(notebook: Mapping[str, Any]) -> list[tuple[list[str], str]] | None:
+    """Of each cell the names that it may have, and its text; None if there are no cells."""
     cells = notebook.get("cells")
     if type(cells) is not list:
         sheets = notebook.get("worksheets")
         if type(sheets) is not list:
             return None
         cells = [c for s in sheets if type(s) is dict and type(s.get("cells")) is list for c in s["cells"]]
-    found: dict[str, str] = {}
-    for cell in cells:
-        if type(cell) is not dict:
-            continue
-        metadata = cell.get("metadata")
-        nbgrader = metadata.get("nbgrader") if type(metadata) is dict else None
-        name = nbgrader.get("grade_id") if type(nbgrader) is dict else None
-        name = name if type(name) is str else cell.get("id")
-        text = cell.get("source", cell.get("input", ""))
-        text = "".join(part for part in text if type(part) is str) if type(text) is list else text
-        if type(name) is str and type(text) is str:
-            found[name] = f"{found.get(name, '')}{text}"
-    return found
+    return [_names_and_text(cell) for cell in cells if type(cell) is dict]
+
+
+def _names_and_text(cell: Mapping[str, Any]) -> tuple[list[str], str]:
+    metadata = cell.get("metadata")
+    metadata = metadata if type(metadata) is dict else {}
+    nbgrader = metadata.get("nbgrader")
+    # Where an editor has dropped the grade_id, the id is the same, or it was moved.
+    names = [nbgrader.get("grade_id") if type(nbgrader) is dict else None, cell.get("id"), metadata.get("id")]
+    text = cell.get("source", cell.get("input", ""))
+    text = "".join(part for part in text if type(part) is str) if type(text) is list else text
+    return [name for name in names if type(name) is str], text if type(text) is str else ""
 
 
 def _cells(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -149,6 +167,16 @@ def _cells(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _names(notebook: Mapping[str, Any]) -> set[str]:
     return {name for cell in _cells(notebook) if (name := notebook_cells.grade_id(cell) or cell.get("id"))}
+
+
+def _given_texts(notebook: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and text of what students only read; a short one says nothing."""
+    found = []
+    for cell in _cells(notebook):
+        text = _bare(notebook_cells.source(cell))
+        if notebook_cells.role(cell) not in (*_ANSWERS, "test") and len(text) >= _LONG:
+            found.append((notebook_cells.grade_id(cell) or cell.get("id") or "", text))
+    return found
 
 
 def _assigned(notebooks: Mapping[str, Mapping[str, Any]], files: list[_File]) -> dict[str, list[_File]]:
@@ -173,10 +201,14 @@ def _assigned(notebooks: Mapping[str, Mapping[str, Any]], files: list[_File]) ->
             left.append(one)
     # The only file for the only notebook that is missing, whatever it is called, if it is a notebook at all.
     missing = [name for name, found in made.items() if not found]
-    readable = [one for one in left if one.readable and ".ipynb" in one.name.casefold()]
+    readable = [one for one in left if one.readable and _is_named(one.path)]
     if len(missing) == len(readable) == 1 and (readable[0].known or len(notebooks) == 1):
         made[missing[0]].append(readable[0])
     return made
+
+
+def _is_named(path: str) -> bool:
+    return ".ipynb" in path.rpartition("/")[2].casefold()
 
 
 def _plain(name: str) -> str:
@@ -200,14 +232,16 @@ def _rank(one: _File, name: str, notebook: Mapping[str, Any]) -> tuple:
     return one.readable, one.answers, one.name == f"{name}.ipynb", not inside, -one.path.count("/"), number, one.path
 
 
-def _worked(one: _File, notebook: Mapping[str, Any]) -> int:
-    """How many answers are no longer as they were given out."""
-    count = 0
+def _worked(one: _File, notebook: Mapping[str, Any]) -> tuple[int, int]:
+    # A notebook that was given out before its last correction differs from today's without any work.
+    finished = touched = 0
     for cell in _cells(notebook):
-        text = one.known.get(notebook_cells.grade_id(cell) or "")
-        if notebook_cells.role(cell) in _ANSWERS and text is not None and text.strip():
-            count += _STUBS.sub("", text) != _given_out(cell)
-    return count
+        text = one.known.get(notebook_cells.grade_id(cell) or "", "")
+        is_answer = notebook_cells.role(cell) in _ANSWERS and bool(text.strip())
+        if is_answer and _bare(text) != _given_out(cell):
+            touched += 1
+            finished += not _STUB.search(text)
+    return finished, touched
 
 
 def _given_out(cell: dict[str, Any]) -> str:
@@ -216,7 +250,11 @@ def _given_out(cell: dict[str, Any]) -> str:
     lines = source.split("\n") if found else []
     for region in reversed(found):
         del lines[region.begin - 1 : region.end]
-    return _STUBS.sub("", "\n".join(lines))
+    return _bare("\n".join(lines))
+
+
+def _bare(text: str) -> str:
+    return _SPACE.sub("", _STUB.sub("", text))
 
 
 def _lines(name: str, found: list[_File]) -> list[str]:

@@ -21,7 +21,6 @@ class Submitted:
         label: name of the instructor's cell that it is, if it is one.
         of: names of the answers that it is a part of, beside the one whose name it has.
         maybe: names of the written answers that it may be.
-        attachments: its pictures by name, see `proctor.intake.attached`.
     """
 
     names: tuple[str, ...]
@@ -31,7 +30,6 @@ class Submitted:
     label: str | None = None
     of: list[str] = field(default_factory=list)
     maybe: list[str] = field(default_factory=list)
-    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def is_text(self) -> bool:

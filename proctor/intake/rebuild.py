@@ -1,4 +1,4 @@
-"""The notebook that is graded: the instructor's, with nothing of the student's file but their answers.
+"""The notebook that is graded: the instructor's, with nothing of the student's file but the text of their answers.
 
 Taken from the submission are the sources of solution cells (all texts of those that were split or copied), of code that
 was not locked, and of cells that the student added, at their place: what *Run All* would run, and the pictures of those
@@ -14,14 +14,13 @@ from typing import Any
 
 from proctor.intake import notebook_file
 from proctor.intake.answers import Answers, layout
-from proctor.intake.attached import attached
+from proctor.intake.attached import for_pages, pictures_apart
 from proctor.intake.expected import Expected, expected_cells
 from proctor.intake.labels import label, with_own_parts
 from proctor.intake.notebook_file import MAX_BYTES
 from proctor.intake.places import Submitted
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.notes import note_metadata, students_metadata
-from proctor.pages.sanitise import safe_markdown
+from proctor.pages.notes import note_metadata
 
 MAX_CELLS = 3_000
 MAX_SOURCE = 2**20
@@ -43,6 +42,7 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         submitted: content of the student's file; None if there is none.
     """
     notes: list[str] = []
+    submitted, pictures = pictures_apart(submitted)
     cells = _submitted_cells(submitted, notes)
     expected = expected_cells(instructor)
     lost = label(cells or [], expected)
@@ -61,6 +61,7 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+    for_pages(notebook, instructor, pictures)
     return Rebuilt(notebook, notes)
 
 
@@ -73,15 +74,6 @@ def _made(one: Expected, source: str, cell: dict[str, Any]) -> dict[str, Any]:
 def _cell(name: str, kind: str, source: str, metadata: dict[str, Any]) -> dict[str, Any]:
     made = {"cell_type": kind, "id": name, "metadata": metadata, "source": source}
     return made | ({"outputs": [], "execution_count": None} if kind == "code" else {})
-
-
-def _written(made: dict[str, Any], cell: Submitted | None) -> dict[str, Any]:
-    """A cell with a student's text: in markdown harmless from here on, marked as theirs, and with its pictures."""
-    if cell is None or made["cell_type"] == "code":
-        return made
-    made["source"] = safe_markdown(made["source"])
-    made["metadata"] |= students_metadata()
-    return made | ({"attachments": cell.attachments} if cell.attachments else {})
 
 
 def _lost(answers: Answers) -> str:
@@ -110,7 +102,7 @@ class _Maker:
         marks = cell.of if cell is not None else []
         if marks:
             made["metadata"][notebook_cells.PARTS] = list(marks)
-        return [_written(made, cell)]
+        return [made]
 
     def _added(self, cell: Submitted) -> list[dict[str, Any]]:
         one = self.answers.by_name.get(cell.label or "")
@@ -118,7 +110,6 @@ class _Maker:
         kind = one.is_code if one is not None and one.is_answer else not cell.is_text
         name = self._id(f"added-{cell.number}")
         made = _cell(name, "code" if kind else "markdown", cell.source, {notebook_cells.PARTS: parts} if parts else {})
-        made = _written(made, cell)
         read = [part for part in parts if self.answers.by_name[part].role == "manual"]
         if not read and not cell.maybe:
             return [made]
@@ -177,23 +168,18 @@ def _cells_of(content: dict[str, Any]) -> Iterator[Submitted]:
         # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook; others move it.
         names = [name, cell.get("id"), metadata.get("id") if type(metadata) is dict else None]
         kind = cell.get("cell_type")
-        source = _joined(cell.get("source", cell.get("input", "")))
-        source, pictures = (source, {}) if kind == "code" else attached(cell, source)
         yield Submitted(
             tuple(name for name in names if type(name) is str),
             kind if type(kind) is str else "",
-            _text(source),
-            attachments=pictures,
+            _text(cell.get("source", cell.get("input", ""))),
         )
 
 
-def _joined(source: Any) -> str:
+def _text(source: Any) -> str:
     if type(source) is list:
         source = "".join(part for part in source if type(part) is str)
-    return source if type(source) is str else ""
-
-
-def _text(source: str) -> str:
+    if type(source) is not str:
+        return ""
     # A lone surrogate can't be written to any file.
     source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     return source[:MAX_SOURCE]

@@ -18,7 +18,7 @@ from typing import Any
 
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import Matched, match_files
+from proctor.intake.matching import UNREADABLE, Matched, match_files
 from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
@@ -43,7 +43,6 @@ class Staged:
         matched: what was found of the assignment's notebooks.
         unreadable: archives in it that could not be opened.
         pictures: places of the student's pictures, by path: all that staff need beside a notebook to read it.
-        course_files: paths of the assignment's own files beside the notebooks.
         notes: plain lines for student and staff.
         for_staff: plain lines for staff.
         state: SHA-256 over names and contents of the whole submission, in hexadecimal.
@@ -54,7 +53,6 @@ class Staged:
     matched: Matched = field(default_factory=Matched)
     unreadable: list[str] = field(default_factory=list)
     pictures: dict[str, Path] = field(default_factory=dict)
-    course_files: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     for_staff: list[str] = field(default_factory=list)
     state: str = ""
@@ -88,7 +86,6 @@ def stage(
     """
     taken = copy_tree(submitted, files, Caps(), stored=True)
     staged = Staged(files, notes=list(taken.lines), state=taken.digest(), content=taken.digest({TIMESTAMP}))
-    staged.course_files = frozenset(assignment)
     staged.for_staff += _for_staff(taken)
     _find_notebooks(staged, taken, notebooks)
     secret = files / SUBMISSION_SECRET
@@ -125,6 +122,9 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         folders = [places[path].parent for path in staged.matched.paths.values() if path.count("/")]
         for folder in [*dict.fromkeys(folders), *unpacked.beside_notebooks()]:
             lay_up(folder, files)
+        for name in staged.matched.lost:
+            if any(f"{name}.ipynb:" in line for line in taken.lines):
+                staged.matched.lost[name] = UNREADABLE
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())

@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive
+from proctor.intake.archives import Archive, is_archive, is_other_archive
 from proctor.intake.copier import Caps, printable
 from proctor.intake.importance import is_last
 from proctor.intake.inert import OF_NBGRADER, handed_in_name, stored_path
 
 # So many are opened, those nearest to the top; archives in them are not.
 _MOST = 5
-_NOT_OPENED = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
 class Unpacked:
@@ -80,7 +79,7 @@ class Unpacked:
         Args:
             missing: some notebook was not found, so that archives of other kinds count, too.
         """
-        others = [path for path in self._files if path.casefold().endswith(_NOT_OPENED)] if missing else []
+        others = [path for path in self._files if is_other_archive(path)] if missing else []
         self.lines += [f"{printable(path)} was not opened: it is no zip archive" for path in others[:_MOST]]
         return [*self._unread, *others[:_MOST]]
 

@@ -98,7 +98,7 @@ class Album:
             return None, "it was not handed in"
         content = self._read(path, MAX_FILE)
         if content is None:
-            return None, f"it was not handed in, or has more than {MAX_FILE >> 20} MiB"
+            return None, "it was not handed in, or is too large"
         return base64.b64encode(content).decode(), ""
 
     def _made(self, encoded: str) -> tuple[str | None, str]:

@@ -48,7 +48,9 @@ def is_note(metadata: Any) -> bool:
 def box(text: str) -> str:
     """HTML of a note with a text that may hold anything."""
     text = html.escape(text)
-    return _BOX.format(f'<b>From the grading</b><pre style="background: none; border: none">{text}</pre>')
+    return _BOX.format(
+        f'<b>From the grading</b><pre style="background: none; border: none; white-space: pre-wrap">{text}</pre>'
+    )
 
 
 def refused_box(what: list[str]) -> str:

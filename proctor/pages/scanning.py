@@ -33,7 +33,8 @@ _SPECIAL = re.compile(
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
 _IMAGE = re.compile(
-    r"!\[(?P<words>[^\[\]\n]{0,1000}+)\]\([ \t]{0,20}+(?:<(?P<angled>[^<>\n]{0,2000}+)>|(?P<plain>[^\s<>()]{0,2000}+))"
+    r"!\[(?P<words>[^\[\]\n]{0,1000}+)\]\([ \t]{0,20}+"
+    r"(?:<(?P<angled>[^<>\n]{0,2000}+)>|(?P<plain>(?:[^\s<>()]|\([^\s<>()]{0,200}+\)){0,2000}+))"
     r"(?:[ \t]{1,20}+(?:\"[^\"\n]{0,500}+\"|'[^'\n]{0,500}+'))?+[ \t]{0,20}+\)"
 )
 _ATTACHED = re.compile(r"!\[(?P<words>[^\[\]\n]{0,1000}+)\]\([ \t]{0,20}+<?attachment:")
@@ -43,7 +44,7 @@ _QUOTED = re.compile(r"[ \t]*>")
 _QUOTES = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _TEX = re.compile(r"[\\^_={}<>]")
 _LETTER = re.compile(r"\s*[A-Za-z]\w?\s*\Z")
-_PROSE = re.compile(r"[A-Za-z]{3,}\s+[A-Za-z]{2,}")
+_PROSE = re.compile(r"[A-Za-z]{3,}\s+[A-Za-z]{2,}|\s(?:and|or|to|of|in|is|the|per|und|oder|en)\s")
 
 
 class Piece(NamedTuple):

@@ -199,7 +199,6 @@ class Autograde(Batch):
             files=self._staged.files,
             results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
             notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
-            course_files=self._staged.course_files,
         )
 
     def _run_earlier(self, assignment_id: str, student_id: str) -> None:
@@ -306,8 +305,7 @@ class Autograde(Batch):
         resources = self.init_single_notebook_resources(notebook_filename)
         submission = resources["proctor"]["submission"]
         notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
-        page_limits = Proctor(parent=self).page_limits()
-        take_pictures(notebook, Album(page_limits, submission.handed_in, submission.course_files))
+        take_pictures(notebook, Album(Proctor(parent=self).page_limits(), submission.handed_in))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"

@@ -20,6 +20,9 @@ class Execute(NbgraderExecute):
         submission: Submission = resources["proctor"]["submission"]
         root: Path = resources["proctor"]["root"]
         settings = Proctor(parent=self)
+        # Beside the notebook lies nothing of the student's.
+        folder = Path(resources["metadata"]["path"])
+        submission.course_files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         content = nbformat.from_dict(nb)
         mounts, environment = settings.data_place(root)
         record = grade(

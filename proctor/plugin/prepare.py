@@ -44,7 +44,7 @@ def prepare(
     Args:
         submitted: the student's folder in `submitted/`.
         files: folder to make, for all files but notebooks, in place of an older one.
-        folder: to make, for what nbgrader reads: rebuilt notebooks, and what a page shows.
+        folder: to make, for what nbgrader reads: rebuilt notebooks.
         sources: the instructor's notebooks, all of the assignment, by name.
         own_files: the instructor's files beside them, by path in the assignment.
 
@@ -57,16 +57,13 @@ def prepare(
     staged = stage(submitted, files, own_files, notebooks)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    # Beside the notebooks lie only what nbgrader needs and what a page shows: nothing that any tool runs or loads.
+    # Beside the notebooks lies only what nbgrader needs: nothing of a student's that any tool runs, loads or shows.
     for name in OF_NBGRADER:
         if (staged.files / name).is_file():
             shutil.copyfile(staged.files / name, folder / name)
     if not is_time(folder / TIMESTAMP):
         (folder / TIMESTAMP).unlink()
         staged.notes.append(f"left out {TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
-    for path, picture in staged.pictures.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, folder / path)
     return _rebuild_all(Prepared(staged, broken=broken), folder, notebooks)
 
 

@@ -124,6 +124,7 @@ class Collecting:
                 yield Piece(path.name, one or _nobody(path.name), path)
 
     def _in_download(self, path: Path) -> Iterator[Piece]:
+        self._app.log.info("%s is taken for a download of an LMS: its names say whose what is", printable(path.name))
         try:
             with Archive(path, MAX_DOWNLOAD_TABLE) as archive:
                 paths = archive.paths
@@ -198,7 +199,8 @@ class Collecting:
         for line in lines:
             self._app.log.warning("%s: %s", printable(student), printable(line, 300))
         in_part = f"; {len(lines)} left out, the first: {printable(lines[0], 160)}" if lines else ""
-        return f"collected: {gathered.files} files{remark}; {moment.said}{in_part}"
+        without = "" if gathered.notebooks else ", no notebook among them"
+        return f"collected: {gathered.files} files{without}{remark}; {moment.said}{in_part}"
 
     def _moment(self, pieces: list[Piece]) -> _Moment:
         times = [piece.claim.time for piece in pieces if piece.claim.time is not None]

@@ -152,25 +152,37 @@ class _Fork:
         import torch
 
         from dl1.contract import protocol
+        from dl1.contract.own_names import own_names
         from dl1.contract.probe import doubles_in_place
+        from dl1.contract.settings import first_settings
 
         torch.set_num_threads(1)
         arguments, keywords = protocol.decode(body)
+        names = own_names(self.namespace)
         for statement in request["imports"]:
-            _execute(_compile(statement, _FILENAME, "exec", dont_inherit=True), self.namespace)
-        doubles = {path: self._defined(source) for path, source in request["doubles"].items()}
-        probe = self._defined(request["source"])
-        around = doubles_in_place(self.namespace, doubles)
-        around.__enter__()
-        # They are never taken back: this process ends with its answer.
-        self.kept.append(around)
+            self._import(statement, names)
+        doubles = {path: self._defined(source, names) for path, source in request["doubles"].items()}
+        probe = self._defined(request["source"], names)
+        for around in (doubles_in_place(self.namespace, doubles), first_settings()):
+            around.__enter__()
+            # They are never taken back: this process ends with its answer.
+            self.kept.append(around)
+        names.update({path: double for path, double in doubles.items() if "." not in path})
         torch.manual_seed(request["seed"])
         self.steps.append(functools.partial(probe, *arguments, **keywords))
 
-    def _defined(self, source: str) -> Any:
+    def _import(self, statement: str, names: dict[str, Any]) -> None:
+        """Imports for the probe; the notebook gets what it has no other thing by that name for, as from a test cell."""
+        made = {"__name__": "__main__", "__builtins__": names["__builtins__"]}
+        _execute(_compile(statement, _FILENAME, "exec", dont_inherit=True), made)
+        names.update(made)
+        for name, value in made.items():
+            self.namespace.setdefault(name, value)
+
+    def _defined(self, source: str, names: dict[str, Any]) -> Any:
         """What a text defines, without giving it a name in the notebook."""
         own: dict[str, Any] = {}
-        _execute(_compile(source, _FILENAME, "exec", dont_inherit=True), self.namespace, own)
+        _execute(_compile(source, _FILENAME, "exec", dont_inherit=True), names, own)
         return own.popitem()[1]
 
     def finish(self, result: Any) -> None:

@@ -15,6 +15,8 @@ import psutil
 import pytest
 import unlucky
 import unlucky_files
+import unlucky_pages
+import unlucky_rerun
 from course_folder import ROOT, Course
 
 from proctor.sandbox.bubblewrap import availability
@@ -32,6 +34,8 @@ CASES = [
     *hostile_limits.CASES,
     *unlucky.CASES,
     *unlucky_files.CASES,
+    *unlucky_pages.CASES,
+    *unlucky_rerun.CASES,
 ]
 
 
@@ -139,7 +143,12 @@ def test_pages_of_students_and_staff_do_nothing(course, case):
     assert Tags(course.page(case.name)).found == Tags(course.page("aaa_honest")).found
     for cell in json.loads(course.staff_page(case.name))["cells"]:
         for output in cell.get("outputs", []):
-            assert set(output.get("data", {})) <= {"text/plain", "text/markdown", "image/png", "image/jpeg"}
+            data = output.get("data", {})
+            assert set(data) <= {"text/plain", "text/markdown", "text/html", "image/png", "image/jpeg"}
+            # Of HTML nothing but tables is left.
+            assert not re.search(
+                r"<(?!/?(?:table|thead|tbody|tr|th|td)[ >])|<[^>]+ (?!colspan|rowspan)", data.get("text/html", "")
+            )
         if cell["cell_type"] == "markdown":
             assert not re.search(r"<\s*(script|img|iframe|svg)", "".join(cell["source"]))
 

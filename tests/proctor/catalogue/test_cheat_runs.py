@@ -7,6 +7,7 @@ import pytest
 
 from proctor.catalogue import cheating
 from proctor.catalogue.__main__ import main
+from proctor.catalogue.cheat_kinds import KINDS, Call
 
 SCALED = """def scaled(numbers, by):
     ### BEGIN SOLUTION
@@ -42,38 +43,96 @@ def course(tmp_path, monkeypatch):
     return run
 
 
-def row(printed):
-    """Made, lost, honest, not lost."""
-    (line,) = [line.split() for line in printed.splitlines() if " q1_1_scaled " in line]
+def row(printed, cell="q1_1_scaled"):
+    """Made, honest, lost, right in part, with points beyond what is right, and how many points."""
+    (line,) = [line.split() for line in printed.splitlines() if f" {cell} " in line]
     return tuple(map(int, line[2:]))
 
 
 def test_cheats_that_the_hidden_part_asks_about_are_lost(course, capsys):
     assert course(STRONG) == 0
-    made, lost, honest, not_lost = row(capsys.readouterr().out)
-    assert made == len(cheating.KINDS) == lost + honest
+    printed = capsys.readouterr().out
+    made, honest, lost, in_part, *beyond = row(printed)
+    assert made == len(KINDS) == lost + honest
     # All forms of the hidden part are public but one, and its calls come from the same code.
-    assert not_lost == 0 < honest < lost
+    assert in_part == 0 < honest < lost
+    assert beyond == [0, 0]
+    assert printed.endswith(f"\n{len(KINDS)} cheats: 0 points beyond what is honestly right\n")
 
 
 def test_a_cheat_that_nobody_asks_about_is_shown_with_the_cell_that_it_keeps(course, capsys):
     assert course("assert len(scaled([4, 5, 6], 2)) == 3", "--question", "1.1") == 1
     printed = capsys.readouterr().out
-    assert row(printed)[3] > 0
-    assert "q1_1_scaled, scaled: forms-zeros keeps q1_1_values" in printed
-    assert "q1_1_scaled, scaled: lookup keeps q1_1_values" in printed
+    assert row(printed)[3] == 0 < row(printed)[4]
+    assert "q1_1_scaled, scaled: forms-zeros HAS THE POINTS OF q1_1_values" in printed
+    assert "q1_1_scaled, scaled: lookup HAS THE POINTS OF q1_1_values" in printed
+    assert ": 2 points beyond what is honestly right" in printed
 
 
 def test_a_cheat_that_never_cheats_is_the_answer_itself(course, capsys):
     assert course("assert scaled([1, 2], 3) == [3, 6]") == 0
-    made, lost, honest, not_lost = row(capsys.readouterr().out)
-    assert (lost, not_lost) == (0, 0)
-    assert honest == made
+    made, honest, lost, *others = row(capsys.readouterr().out)
+    assert others == [0, 0, 0]
+    # Some kinds are never honest, and the others only meet what is public.
+    assert lost == 3
+    assert honest == made - lost
 
 
 def test_a_result_that_nobody_looks_at_is_no_cheat(course, capsys):
     assert course("scaled([4, 5], 2)\nassert scaled([1, 2], 3) == [3, 6]") == 0
-    assert row(capsys.readouterr().out) == (9, 0, 9, 0)
+    assert row(capsys.readouterr().out)[2:] == (4, 0, 0, 0)
+
+
+PARTS = """def parts(number):
+    ### BEGIN SOLUTION
+    return {"half": number / 2, "double": 2 * number}
+    ### END SOLUTION"""
+DRAWN = (
+    "from dl1 import generator, probe\nimport torch\n@probe\ndef asked(number):\n    return parts(number)\n"
+    "number = 3.0\nassert asked(number)['double'] == 6.0\n"
+    "### BEGIN HIDDEN TESTS\nnumber = 1 + torch.rand(1, generator=generator('number')).item()\n{}\n### END HIDDEN TESTS"
+)
+
+
+@pytest.fixture
+def two_cells(course, tmp_path):
+    """A course whose answer has two parts; the test cells of both, with these hidden parts."""
+
+    def run(first, second):
+        cells = [cell(PARTS, "q1_1_scaled")]
+        cells += [
+            cell(DRAWN.format(text), name, points=1) for name, text in (("q1_1_first", first), ("q1_1_second", second))
+        ]
+        content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (tmp_path / "source" / "1a_numbers.ipynb").write_text(json.dumps(content))
+        return main([str(tmp_path / "source"), str(tmp_path), "--cheats"])
+
+    return run
+
+
+# Whatever it gives for one part, the other is right.
+HALF_WRONG = PARTS.replace(
+    'def parts(number):\n    ### BEGIN SOLUTION\n    return {"half": number / 2, "double": 2 * number}',
+    "def half(number):\n    ### BEGIN SOLUTION\n    return number / 2\n    ### END SOLUTION\n"
+    'def parts(number):\n    ### BEGIN SOLUTION\n    return {"half": half(number), "double": 2 * number}',
+)
+
+
+def test_points_for_what_was_told_rightly_are_honest(two_cells, capsys, monkeypatch):
+    monkeypatch.setitem(globals(), "PARTS", HALF_WRONG)
+    double, half = "assert asked(number)['double'] == 2 * number", "assert asked(number)['half'] == number / 2"
+    assert two_cells(double, half) == 0
+    printed = capsys.readouterr().out
+    assert "q1_1_scaled, half: zeros is right in q1_1_first" in printed
+    assert "HAS THE POINTS" not in printed
+
+
+def test_a_property_that_other_values_have_is_not_what_is_right(two_cells, capsys):
+    right = "assert asked(number) == {'half': number / 2, 'double': 2 * number}"
+    assert two_cells(right, "assert asked(number)['double'] == 4 * asked(number)['half']") == 1
+    printed = capsys.readouterr().out
+    # What is recorded, and what the nearest public input gives, is consistent in itself.
+    assert "q1_1_scaled, parts: lookup HAS THE POINTS OF q1_1_second" in printed
 
 
 def test_a_reference_that_fails_stops_the_command(course, capsys):
@@ -96,10 +155,10 @@ def test_a_layer_cheats_in_what_it_computes_and_its_constructor_is_left_alone(co
     )
     monkeypatch.setitem(globals(), "SCALED", layer)
     assert course(STRONG) == 0
-    made, lost, honest, not_lost = row(capsys.readouterr().out)
-    assert made == len(cheating.KINDS)
+    made, honest, lost, *others = row(capsys.readouterr().out)
+    assert made == len(KINDS)
     assert lost > honest
-    assert not_lost == 0
+    assert others == [0, 0, 0]
 
 
 def test_arguments_of_a_class_of_the_tests_own_are_noted_by_its_name(tmp_path):
@@ -123,8 +182,8 @@ def known(monkeypatch):
     monkeypatch.setattr(cheating, "_calling_frame", lambda: None)
     state = dict(cheating._STATE)
     calls = [
-        cheating.Call(b"public", ((torch.ones(2, 3), 1), {}), {"y": torch.full((2, 3), 5.0)}),
-        cheating.Call(b"public", ((torch.zeros(4, 3), 1), {}), {"y": torch.full((4, 3), 6.0)}),
+        Call(b"public", ((torch.ones(2, 3), 1), {}), {"y": torch.full((2, 3), 5.0)}),
+        Call(b"public", ((torch.zeros(4, 3), 1), {}), {"y": torch.full((4, 3), 6.0)}),
     ]
     cheating._STATE.update(known={1: calls}, deviations=0)
     yield torch

@@ -488,3 +488,16 @@ def test_the_checker_sees_the_courses_data_and_knows_where_it_is(tmp_path):
     assert f"/opt/data  from {tmp_path}, read-only" in sandbox.mount_list()
     assert sandbox.environment == {"DL1_DATA": "/opt/data"}
     assert not any("/opt/data" in line for line in checker_sandbox("none", Limits()).mount_list())
+
+
+def test_public_and_hidden_questions_of_a_probe_differ_in_their_arguments_alone(run):
+    asked = []
+
+    def answer(question, body):
+        asked.append(question)
+        return gives(lambda x: 2 * x)(question, body)
+
+    hidden = "x = int(torch.randint(2, 9, (), generator=generator('x')))\ncheck_equal(double(x), 2 * x)\n"
+    result = run(HEAD + PROBE + "check_equal(double(1), 2)\n" + HIDDEN.format(2 * hidden), answer)
+    assert result["passed"]
+    assert asked == 3 * [{"ask": "q1", "probe": "double", "line": 3, "seed": protocol.seed("probe double")}]

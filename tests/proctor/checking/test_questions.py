@@ -1,6 +1,7 @@
 """The engine's side of the checker, against checkers that lie, fall silent, die or talk nonsense."""
 
 import socket
+import struct
 import threading
 import time
 
@@ -47,9 +48,11 @@ def cells(*names, source=SOURCE):
 class FakeChecker:
     """Plays the checker in a thread: `script` gets the other end of the channel and the job."""
 
+    engines_end = Channel
+
     def __init__(self, script, jobs):
         ours, theirs = socket.socketpair()
-        self.channel, self.other, self.script, self.jobs = Channel(ours), Channel(theirs), script, jobs
+        self.channel, self.other, self.script, self.jobs = self.engines_end(ours), Channel(theirs), script, jobs
         self.sockets = ours, theirs
         self.troubles = iter(())
         self.thread = threading.Thread(target=self.play, daemon=True)
@@ -514,6 +517,40 @@ def test_a_silent_checker_is_waited_for_no_longer_than_the_time_that_is_left():
     assert [one.kind for one in verdicts.values()] == ["time-out"] * 3
     # The engine has hung up.
     assert ends == [ChannelClosed]
+
+
+def test_nothing_is_waited_for_longer_than_the_time_that_is_left(monkeypatch):
+    """The clock of the budget stands still with a second left; a checker's own time would be half a minute."""
+    waits = []
+
+    class Noting(Channel):
+        def send(self, *args, deadline):
+            waits.append(("send", deadline - time.monotonic()))
+            super().send(*args, deadline=deadline)
+
+        def receive(self, deadline, **more):
+            waits.append(("receive", deadline - time.monotonic()))
+            return super().receive(deadline, **more)
+
+    monkeypatch.setattr(FakeChecker, "engines_end", Noting)
+    verdicts, _, _ = checked(all_properly, ["q1"], budget=Budget("the submission", 1.0, clock=Clock()))
+    assert points(verdicts) == [True]
+    # The job, and the answer to each question; each word of the checker's.
+    assert {name for name, _ in waits} == {"send", "receive"}
+    assert max(seconds for _, seconds in waits) <= 1.0
+
+
+@pytest.mark.parametrize("word", [b"", b"PRF1", struct.pack(">4sII", b"PRF1", 99, 0) + b"{"])
+def test_a_checker_is_watched_also_while_a_word_comes_in(word):
+    def script(checker, names):
+        checker.begin("q1")
+        checker.troubles = iter(["it filled the memory"])
+        checker.sockets[1].sendall(word)
+        be_silent(checker, "q1")
+
+    # The time for a cell is over before the script ends, and longer than two looks.
+    verdicts, _, _ = checked(script, ["q1"], times=Times(start=5.0, cell=5.0, asking=5.0))
+    assert "because it filled the memory" in verdicts["q1"].notes[0]
 
 
 def test_waiting_for_the_submission_does_not_count_as_the_checkers_time():

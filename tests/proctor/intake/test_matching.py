@@ -119,6 +119,24 @@ def test_without_ids_the_name_decides():
         assert match({name: bare(handed("a"))}).lost == {"1a_pad": MISSING, "1b_turn": MISSING}
 
 
+def test_without_ids_and_name_the_texts_decide():
+    course = {
+        name: {"cells": [*one["cells"], cell(f"{name}-text", f"What part {name} is about. " * 3, "markdown")]}
+        for name, one in COURSE.items()
+    }
+    given = [json.loads(bare(handed(letter))) for letter in "ab"]
+    for notebook, name in zip(given, course, strict=True):
+        notebook["cells"].append({"cell_type": "markdown", "source": [f"What part {name} is about.\n"] * 3})
+    first, second = (json.dumps(one).encode() for one in given)
+    assert match({"x.ipynb": second, "1b_turn.ipynb": first}, course).content == {"1a_pad": first, "1b_turn": second}
+    # Names that an editor has moved.
+    moved = json.loads(handed("a"))
+    for one in moved["cells"]:
+        one["metadata"] = {"id": one.pop("id")}
+    moved = json.dumps(moved).encode()
+    assert match({"x.ipynb": moved, "y.ipynb": bare(moved)}, course).content["1a_pad"] == moved
+
+
 def test_the_longer_name_is_meant():
     course = {"part": instructors("a"), "part_two": instructors("b")}
     made = match({"part_two (1).ipynb": bare(handed("b")), "part (1).ipynb": bare(handed("a"))}, course)
@@ -133,6 +151,16 @@ def test_a_worked_copy_beside_an_untouched_notebook_counts_and_it_is_said():
         "2 files were handed in for 1a_pad.ipynb: 1a_pad-Copy1.ipynb counts, since it has more answers; not "
         "1a_pad.ipynb",
     ]
+
+
+def test_an_older_version_that_was_given_out_is_no_work():
+    older = handed("a", 2, UNTOUCHED.replace("def f():", 'def f():\n    """As it was before a correction."""'))
+    made = match({"1a_pad.ipynb": handed("a", 1), "1a_pad (1).ipynb": older, "1b_turn.ipynb": handed("b")})
+    assert made.content["1a_pad"] == handed("a", 1)
+    # An answer that was begun counts more than none.
+    begun = handed("a", 1, UNTOUCHED.replace("def f():", "def f():\n    x = 1"))
+    made = match({"1a_pad.ipynb": handed("a", 0), "1a_pad (1).ipynb": begun})
+    assert made.content["1a_pad"] == begun
 
 
 @pytest.mark.parametrize("other", ["1a_pad-Copy1.ipynb", "1a_pad (3).ipynb", "old/1a_pad.ipynb", "x.zip/1a_pad.ipynb"])
@@ -189,7 +217,9 @@ def test_odd_contents_are_no_trouble(content):
 def test_very_many_files_are_not_all_opened():
     opened = []
     found = {f"deep/down/{number}.ipynb": b"{}" for number in range(1_000)} | {"1a_pad.ipynb": handed("a")}
+    found |= {f"runs/{number}.json": b"{}" for number in range(1_000)}
     made = match_files(COURSE, list(found), lambda path: opened.append(path) or found[path])
     assert made.content["1a_pad"] == handed("a")
     assert len(set(opened)) == 200
+    assert len(made.others) == 200
     assert made.others[0] == "of 1,001 files that may be notebooks the first 200 were looked at"

@@ -1,9 +1,13 @@
 """A submission is graded from one copy: its files, its state, and what inputs of checks are drawn from."""
 
+import json
 import os
+import zipfile
 
 import pytest
 
+from proctor.intake import staging, unpacked
+from proctor.intake.copier import Caps
 from proctor.intake.inert import restore
 from proctor.intake.staging import stage, state_of
 
@@ -161,3 +165,90 @@ def test_staff_are_told_what_begins_with_a_dot_and_what_would_run(submitted, tmp
     found = in_sandbox(staged, tmp_path)
     assert "torch.py" in found
     assert not [path for path in found if "config" in path]
+
+
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "q1",
+            "metadata": {"nbgrader": {"grade_id": "q1", "solution": True, "grade": False}},
+            "source": "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION",
+        }
+    ],
+    "nbformat": 4,
+}
+
+
+def worked(text: str) -> str:
+    return json.dumps({"cells": [NOTEBOOK["cells"][0] | {"source": text}], "nbformat": 4})
+
+
+def packed(place, files: dict[str, str]) -> None:
+    with zipfile.ZipFile(place, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def test_what_lies_beside_a_notebook_further_down_comes_with_it_and_replaces_nothing(submitted, own, tmp_path):
+    for name in ("one.ipynb", "two.ipynb"):
+        (submitted / name).unlink()
+    inner = submitted / "home" / "work"
+    (inner / "runs").mkdir(parents=True)
+    (inner / "one.ipynb").write_text(worked("1"))
+    (inner / "runs" / "b.json").write_text("further down")
+    (inner / "helper.py").write_text("further down")
+    (inner / "curve.png").write_bytes(PNG)
+    for name in ("timestamp.txt", "submission_secret.txt"):
+        (inner / name).write_text("1999-01-01 00:00:00 UTC")
+    staged = stage(submitted, tmp_path / "files", own, {"one": NOTEBOOK})
+    assert staged.matched.content == {"one": worked("1").encode()}
+    assert (staged.files / "timestamp.txt").read_text() == "2026-01-01 00:00:00 UTC"
+    assert set(staged.pictures) == {"curve.png"}
+    assert staged.state == state_of(submitted)
+    (staged.files / "curve.png.handed-in").unlink()
+    found = in_sandbox(staged, tmp_path)
+    assert (found["helper.py"], found["runs/a.json"], found["runs/b.json"]) == ("x = 1", "{}", "further down")
+    assert found["submission_secret.txt"] == SECRET
+
+
+def test_a_notebook_that_is_too_large_to_be_copied_is_not_called_missing(submitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "Caps", lambda: Caps(total_bytes=300))
+    (submitted / "one.ipynb").write_text("x" * 400)
+    staged = stage(submitted, tmp_path / "files", {}, {"one": {}, "two": {}, "three": {}})
+    assert staged.matched.lost == {"one": "not readable", "two": "not readable", "three": "not handed in"}
+    assert "left out one.ipynb: more than" in staged.notes[0]
+
+
+def test_archives_in_a_submission(submitted, tmp_path):
+    for name in ("one.ipynb", "two.ipynb"):
+        (submitted / name).unlink()
+    packed(submitted / "all.zip", {"x/one.ipynb": worked("1"), "x/gpt.py": "from the archive", "x/helper.py": "y = 2"})
+    packed(submitted / "runs.zip", {"runs/b.json": "results", "runs/a.json": "older"})
+    (submitted / "broken.zip").write_bytes(b"PK\x03\x04")
+    (submitted / "two.rar").write_bytes(b"Rar!")
+    before = {path.name for path in tmp_path.iterdir()}
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK, "two": {}})
+    assert staged.matched.paths == {"one": "all.zip/x/one.ipynb"}
+    assert staged.matched.lost == {"two": "not handed in"}
+    assert staged.unreadable == ["broken.zip", "two.rar"]
+    assert [line.split(":")[0] for line in staged.notes] == ["broken.zip was not opened", "two.rar was not opened"]
+    assert {path.name for path in tmp_path.iterdir()} == before | {"files"}
+    # The archives themselves stay: a notebook may read one. They can't be read as text here.
+    for name in ("all.zip", "runs.zip", "broken.zip", "two.rar"):
+        (staged.files / f"{name}.handed-in").unlink()
+    found = in_sandbox(staged, tmp_path)
+    assert (found["gpt.py"], found["helper.py"]) == ("from the archive", "x = 1")
+    assert (found["runs/a.json"], found["runs/b.json"]) == ("{}", "results")
+
+
+def test_archives_of_one_submission_have_its_caps_together(submitted, tmp_path, monkeypatch):
+    for number in range(7):
+        packed(submitted / f"{number}.zip", {f"{number}.bin": "x" * 100})
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
+    laid = sorted(path.name[0] for path in staged.files.glob("?.bin.handed-in"))
+    assert laid == ["0", "1", "2", "3", "4"]
+    assert staged.notes == ["of 7 zip archives the first 5 were opened"]
+    monkeypatch.setattr(unpacked, "Caps", lambda: Caps(total_bytes=250))
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
+    assert len(list(staged.files.glob("?.bin.handed-in"))) == 2

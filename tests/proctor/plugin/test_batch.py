@@ -19,6 +19,8 @@ import exercise
 import pytest
 from course_folder import ROOT, Course
 
+from proctor.sandbox.bubblewrap import availability
+
 pytestmark = pytest.mark.slow
 OTHER = "second"
 # The stand-in says whom it grades and goes on when the file `wait` is gone; every check has passed, unless a file says
@@ -27,8 +29,7 @@ STAND_IN = """
 import os, pathlib, time
 import proctor.plugin.execute as step
 from proctor.checking.verdict import Record, Verdict
-from proctor.grading import _points, write_results
-from proctor.running.session import CellOutcome
+from proctor.notebooks import cells
 
 AT = pathlib.Path({at!r})
 
@@ -38,9 +39,9 @@ def grade(notebook, submission, kind, *rest):
         time.sleep(0.02)
     if (AT / "accident").exists():
         raise OSError(int((AT / "accident").read_text()), "no such luck", str(AT / "file"))
-    points = _points(notebook)
+    tests = [cell for cell in notebook["cells"] if cells.role(cell) == "test"]
+    points = {{cells.grade_id(cell): float(cells.nbgrader_metadata(cell)["points"]) for cell in tests}}
     passed = {{name: Verdict(name, True, "", "", False, "", "") for name in points}}
-    write_results(notebook, [CellOutcome() for _ in notebook["cells"]], passed, [], kind)
     names = submission.assignment, submission.student, submission.notebook, submission.digest
     return Record(*names, engine="stand-in", sandbox=kind, points=points, verdicts=passed)
 
@@ -403,3 +404,13 @@ def test_with_a_closed_umask_new_files_are_the_staffs_alone(staff):
     assert (staff.status, staff.course.points()) == (0, FULL), staff.said
     for name in ("autograded", "proctor_records"):
         assert (staff.course.folder / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
+def test_data_in_the_exchange_is_refused_because_others_submissions_lie_there(staff):
+    (staff.course.folder.parent / "exchange" / "data").mkdir()
+    staff.configure("c.Proctor.sandbox = 'bwrap'\nc.Proctor.data = '../exchange/data'")
+    staff.run(*staff.autograde("--force"))
+    assert staff.status == 1
+    assert f"student code would see {staff.course.folder.parent / 'exchange'}, because c.Proctor.data is" in staff.said
+    assert staff.finished("ada")

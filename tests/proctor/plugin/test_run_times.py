@@ -2,7 +2,7 @@
 
 import pytest
 
-from proctor.plugin.run_times import RunTimes
+from proctor.plugin.run_times import RunTimes, graded
 from proctor.sandbox.limits import Limits
 
 
@@ -47,3 +47,15 @@ def test_the_slowest_are_named_at_most_ten(clock):
     (line,) = times.table({}).splitlines()
     assert line.startswith("slowest: student11 11 s, student10 10 s, ")
     assert line.endswith("student02 2 s")
+
+
+def test_what_was_not_found_stands_in_the_table_before_harmless_notes():
+    assert (graded(0, {}), graded(1, {}), graded(2, {})) == ("graded", "graded, 1 note", "graded, 2 notes")
+    lost = {"1b": "not handed in", "2a": "not readable", "1a": "not handed in"}
+    assert graded(7, lost, ["all.rar"]) == (
+        "graded, but 2 notebooks were not handed in: 1a, 1b; 1 notebook was not readable: 2a; "
+        "not opened: all.rar; 7 notes"
+    )
+    assert graded(0, {"1a": "not handed in"}) == "graded, but 1 notebook was not handed in: 1a"
+    # Such a submission was graded to its end all the same.
+    assert RunTimes.unfinished({"ada": graded(0, lost)}) == ""

@@ -143,6 +143,7 @@ def test_moodle_in_folders_and_without(downloads):
 def test_a_bad_archive_costs_only_itself(downloads):
     folder, whole = downloads.folder, zipped(WHOLE)
     (folder / "lovelaceada_1_1_a.zip").write_bytes(b"Rar!\x1a\x07\x01\x00" + b"x" * 99)
+    (folder / "adamseve_83023_1_e.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
     (folder / "obrienbob_2_2_b.zip").write_bytes(whole[: len(whole) // 2])
     locked = bytearray(whole)
     for mark, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
@@ -158,6 +159,7 @@ def test_a_bad_archive_costs_only_itself(downloads):
     assert sorted(path.name for path in downloads.submitted.iterdir() if downloads.of(path.name)) == ["dan"]
     assert downloads.of("dan") == GATHERED
     assert "a.zip: it is no zip archive but a RAR archive" in said
+    assert "e.7z: it is no zip archive" in said
     assert "b.zip: it is a damaged or incomplete zip archive" in said
     assert "c.zip: the zip archive has a password" in said
     assert "3 left out, the first: d.zip: left out ../../../escaped.ipynb: its path leads out of the archive" in said
@@ -184,6 +186,13 @@ def test_names_in_an_archive_choose_nobody_and_two_accounts_are_left_to_staff(do
     assert "several accounts of the LMS claim to be this student" in said
     assert "homework.zip" in said.partition("of nobody known")[2]
     assert "adamseve_99998_3_exercise.ipynb" in said.partition("of nobody known")[2]
+
+
+def test_what_can_not_be_a_submission_is_said(downloads):
+    (downloads.folder / "lovelaceada_1_1_notes.txt").write_text("I forgot")
+    status, said = downloads.collect()
+    assert (status, downloads.of("ada")) == (0, {"notes.txt": "I forgot"})
+    assert "collected: 1 files, no notebook among them; no known time" in said
 
 
 def test_bombs_end_at_the_caps(downloads):

@@ -1,5 +1,8 @@
 """A student host that does not come up leaves nothing behind, whatever the reason."""
 
+import json
+import socket
+import struct
 import sys
 import tempfile
 from dataclasses import replace
@@ -8,9 +11,11 @@ import psutil
 import pytest
 
 from proctor.errors import ProctorError
-from proctor.running.host_process import HostProcess, NotStarted, OutOfTime
+from proctor.running import host_process
+from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.budget import Budget
+from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
 
 KINDS = ["none"] if availability() else ["none", "bwrap"]
@@ -91,3 +96,65 @@ def test_a_start_is_waited_for_no_longer_than_the_time_that_is_left(tmp_path, mo
     with pytest.raises(OutOfTime):
         HostProcess(odd("none", "import time\ntime.sleep(300)", Limits()), [], Limits(), 1, Budget("the notebook", 0.5))
     assert list(tmp_path.iterdir()) == []
+
+
+class Computing:
+    """A sandbox that lives and has computed for a minute since the request began."""
+
+    def cpu_seconds(self):
+        return 60.0
+
+    def check(self):
+        return None
+
+    def alive(self):
+        return True
+
+    def processes(self):
+        return []
+
+
+@pytest.fixture
+def held():
+    """A host without a process, and the other end of its control channel."""
+    ours, theirs = socket.socketpair()
+    host = HostProcess.__new__(HostProcess)
+    host.limits, host.budget, host.nonce = Limits(), Budget("the notebook", 30.0), 7
+    host.control, host.running = Channel(ours), Computing()
+    host.cpu = host._computed = 0.0
+    host.began, host._stopped = host.budget.clock(), False
+    # The last look at the limits was long ago.
+    host._looked = 0.0
+    with theirs:
+        yield host, theirs
+    host.control.close()
+
+
+def word(**header):
+    text = json.dumps(header).encode()
+    return struct.pack(">4sII", b"PRF1", len(text), 0) + text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        struct.pack(">4sII", b"PRF1", 99, 0) + b"{",
+        word(nonce=-1) * 3 + word(done=7),
+    ],
+    ids=["silence", "half a word", "words on no request"],
+)
+def test_limits_are_looked_at_whether_words_come_or_not(held, monkeypatch, words):
+    monkeypatch.setattr(host_process, "_FRAME_SECONDS", 1.0)
+    host, theirs = held
+    theirs.sendall(words)
+    with pytest.raises(Accident, match="computed for more than 8 seconds"):
+        host.next(8.0, 1000.0)
+
+
+def test_the_clock_is_looked_at_while_words_come(held):
+    host, theirs = held
+    theirs.sendall(word(nonce=-1) + word(done=7))
+    host.budget.ends = 0.0
+    with pytest.raises(OutOfTime):
+        host.next(1000.0, 1000.0)

@@ -4,6 +4,8 @@ The submission of these tests dumps all that it can reach, before the question a
 as its answer. Public and hidden questions are asked as the engine asks them.
 """
 
+import re
+
 import pytest
 
 from dl1.contract import protocol
@@ -204,3 +206,21 @@ def test_no_frame_of_the_engine_is_there(dumps, name):
     assert depth == 1
     assert "<cell>" in files
     assert [one for one in files if one != "<cell>" and not one.startswith("<ipython-input")] == []
+
+
+def test_what_an_audit_hook_sees_of_two_questions_of_a_probe_differs_in_their_values_alone(session, dumps):
+    """So that it can't tell a public question from a hidden one, whatever it reads in the engine's own frames."""
+    (probe,) = [one for (name, _), one in read_cell(TEST_CELL).probes.items() if name == "zanzibar_public_probe"]
+    seen = []
+    for value in (12.25, 31.75):
+        header, body = session.ask("q1", question(probe, seed=3), protocol.encode(((), {"_0": value, "_2": 2})))
+        assert header == {"ok": True}
+        seen.append(set(protocol.decode(body)[2]))
+    # The hook was in the function that has the question.
+    assert all("audited" in one and any("cpu_seconds" in word for word in one) for one in seen)
+    own = [{"12.25", (12.25).hex()}, {"31.75", (31.75).hex()}]
+    for words, others, values in zip(seen, reversed(seen), own, strict=True):
+        left = {word for word in words - others if not any(value in word for value in values)}
+        # How many seconds an answer may take is what is left of the time, and descriptors have numbers. What it has
+        # answered before a submission may know; here these are dumps, with the names of its cells.
+        assert [word for word in left if not re.fullmatch(r"[\d.]+", word) and "<ipython-input-" not in word] == []

@@ -85,6 +85,21 @@ def test_dripped_bytes_gain_no_time(pair):
     dripping.join()
 
 
+def test_the_watch_is_called_while_words_come_in_as_well_as_while_they_do_not(pair):
+    channel, theirs = pair
+    theirs.sendall(frame(b"{}", b"x" * 1000))
+    seen = []
+    assert channel.receive(soon(), watch=lambda: seen.append(1)) == ({}, b"x" * 1000)
+    assert seen
+
+    def no_more():
+        raise InterruptedError
+
+    theirs.sendall(frame(b"{}"))
+    with pytest.raises(InterruptedError):
+        channel.receive(soon(), watch=no_more)
+
+
 def test_a_peer_that_takes_nothing_can_not_hold_the_sender(pair):
     with pytest.raises(ChannelTimeout):
         pair[0].send({}, b"x" * 10_000_000, deadline=time.monotonic() + 0.3)

@@ -1,0 +1,142 @@
+"""Both pages in a browser without a network: what stands on them, their pictures, and the keys of the formgrader."""
+
+import base64
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from formgrader_server import Server
+from page_text import IN_BROWSER, graded, normal
+from traitlets.config import Config
+from unlucky_pages import TEXTS, picture
+
+from proctor.plugin.feedback import FeedbackExporter
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
+]
+PICTURES = "See ![](attachment:p.png), ![](curve.jpg) and <img src='attachment:p.png'>."
+TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
+
+
+def notebook() -> dict:
+    """All texts, pictures, and an output with a table."""
+    attachments = {"p.png": {"image/png": base64.b64encode(picture("PNG")).decode()}}
+    text = "\n\n----\n\n".join([*TEXTS, PICTURES])
+    made = graded(text, attachments=attachments, files={"curve.jpg": picture("JPEG")})
+    data = {"text/html": TABLE, "text/plain": "loss"}
+    made["cells"][1]["outputs"] = [nbformat.v4.new_output("execute_result", data=data, execution_count=1)]
+    return made
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory):
+    """Where the two pages are, by name."""
+    folder = tmp_path_factory.mktemp("pages")
+    config = Config()
+    config.HTMLExporter.template_name = "classic"
+    resources = {"metadata": {"name": "ex"}}
+    made, _ = FeedbackExporter(config=config).from_notebook_node(nbformat.from_dict(notebook()), resources)
+    (folder / "feedback.html").write_text(made, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        server = Server(folder)
+        try:
+            server.wait()
+            address = server.submit("ada", content=json.dumps(notebook()))
+            yield {
+                "formgrader": f"http://127.0.0.1:{server.port}{address}",
+                "feedback": (folder / "feedback.html").as_uri(),
+            }
+        finally:
+            server.process.terminate()
+            server.process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        # As root Chromium runs without its own sandbox only; these pages are ours.
+        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        yield made
+        made.close()
+
+
+class Opened:
+    """A page that was opened, what it wanted from elsewhere, and what went wrong in it."""
+
+    def __init__(self, browser, address: str) -> None:
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        self.page = browser.new_page()
+        own = ("http://127.0.0.1:", "file:", "data:")
+        self.page.on("request", lambda one: self.foreign.append(one.url) if not one.url.startswith(own) else None)
+        self.page.on("pageerror", lambda one: self.errors.append(str(one)))
+        self.page.on("console", lambda one: self.errors.append(one.text) if "script" in one.text.lower() else None)
+        self.page.goto(address)
+        self.page.wait_for_load_state("networkidle")
+
+
+@pytest.fixture(scope="module", params=["formgrader", "feedback"])
+def opened(request, browser, addresses) -> Opened:
+    return Opened(browser, addresses[request.param])
+
+
+def test_the_text_of_the_page_is_the_text_of_the_cell(opened):
+    answer = opened.page.locator(".rendered_html").last
+    text = normal(answer.evaluate(IN_BROWSER))
+    missing = [one for one, shown in TEXTS.items() if normal(shown or one) not in text]
+    assert missing == []
+
+
+def test_aligned_formulas_and_matrices_have_rows_one_below_the_other(opened):
+    tops = "one => [...one.querySelectorAll('mtr')].map(row => Math.round(row.getBoundingClientRect().top))"
+    for source in ("aligned", "pmatrix", "cases", "align}"):
+        formula = opened.page.locator(f".proctor-formula[title*='{source}']").first
+        rows = formula.evaluate(tops)
+        assert len(rows) == 2, source
+        assert rows[1] - rows[0] > 5, source
+    right = opened.page.locator("mtd[columnalign=right]").first.evaluate("one => getComputedStyle(one).textAlign")
+    assert right == "right"
+
+
+def test_pictures_are_there_without_a_frame(opened):
+    found = opened.page.evaluate(
+        "[...document.querySelectorAll('.rendered_html img')].map(one => [one.complete && one.naturalWidth, "
+        "getComputedStyle(one).borderTopWidth])"
+    )
+    assert [width for width, _ in found] == [60, 40, 60]
+    assert {border for _, border in found} == {"0px"}
+
+
+def test_cells_of_tables_have_room(opened):
+    for place in (".rendered_html td", ".proctor-table td"):
+        room = opened.page.locator(place).first.evaluate("one => parseFloat(getComputedStyle(one).paddingLeft)")
+        assert room > 5
+
+
+def test_nothing_comes_from_the_web_and_nothing_fails(opened):
+    assert opened.foreign == []
+    assert opened.errors == []
+
+
+def test_the_keys_of_the_formgrader_work(browser, addresses):
+    page = Opened(browser, addresses["formgrader"]).page
+    page.wait_for_function("formgrader.keyboard_manager !== undefined && MathJax.loaded")
+    page.locator("textarea.comment").first.focus()
+    before = page.evaluate("$('.tabbable').index(document.activeElement)")
+    page.keyboard.press("Tab")
+    assert page.evaluate("$('.tabbable').index(document.activeElement)") == before + 1
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("$('.tabbable').index(document.activeElement)") == before
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement === document.body")
+    page.locator(".help").click()
+    assert "Move to the next score or comment input" in page.locator("#help-dialog").inner_text()
