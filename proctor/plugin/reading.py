@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
@@ -75,7 +76,7 @@ def digests(notebook: Mapping[str, Any], pictures: Mapping[str, Path]) -> dict[s
         name = notebook_cells.grade_id(cell)
         if name and notebook_cells.role(cell) == "manual":
             text = notebook_cells.source(cell)
-            shown = sorted(path for path in pictures if PurePosixPath(path).name in text)
+            shown = sorted(path for path in pictures if PurePosixPath(path).name in unquote(text))
             files = [[path, hashlib.sha256(pictures[path].read_bytes()).hexdigest()] for path in shown]
             content = json.dumps([text, cell.get("attachments"), files], sort_keys=True)
             found[name] = hashlib.sha256(content.encode()).hexdigest()

@@ -70,15 +70,15 @@ def test_another_text_asks_again_until_it_was_read_whatever_comes_between(graded
 
 
 def test_another_picture_under_the_same_text_asks_again(graded, tmp_path):
-    picture = tmp_path / "curve.png"
+    picture = tmp_path / "my curve.png"
     picture.write_bytes(b"1")
-    text = "![](figures/curve.png)"
-    save(graded, notebook(text), {"figures/curve.png": picture})
+    text = "![](figures/my%20curve.png)"
+    save(graded, notebook(text), {"figures/my curve.png": picture})
     graded.read_essay("ben", 4)
-    save(graded, notebook(text), {"figures/curve.png": picture})
+    save(graded, notebook(text), {"figures/my curve.png": picture})
     assert grade(graded)[2] is False
     picture.write_bytes(b"2")
-    save(graded, notebook(text), {"figures/curve.png": picture})
+    save(graded, notebook(text), {"figures/my curve.png": picture})
     assert grade(graded)[2] is True
     attached = notebook(text)
     attached.cells[3]["attachments"] = {"a.png": {"image/png": "AAAA"}}
