@@ -28,7 +28,7 @@ c.Proctor.data = "data"
 c.Proctor.data_variable = "COURSE_DATA"
 c.Proctor.limits = {{
     "cell_cpu_seconds": 8, "cell_wall_seconds": 40, "probe_cpu_seconds": 8, "probe_wall_seconds": 12,
-    "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20, "home_files": 100_000,
+    "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20, "home_files": 100_000, "processes": 100,
 }} | {limits}
 """
 

@@ -332,7 +332,7 @@ def test_one_that_can_not_be_staged_has_no_points_of_an_earlier_one_and_the_othe
     configure(
         graded,
         f"c.Exchange.root = {str(exchange)!r}\n"
-        "import proctor.plugin.autograde as step\n"
+        "import proctor.plugin.prepare as step\n"
         "staged = step.stage\n"
         "def stage(submitted, *rest):\n"
         "    if 'ada' in str(submitted):\n"
