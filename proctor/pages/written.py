@@ -16,12 +16,11 @@ _COMMANDS = (
 )
 # Markdown has more ways to make a link than can be listed: labels with brackets or over several lines, addresses that
 # stand in a quote or a list. All need a closing bracket with one of three characters behind it, which stays together
-# only in what is known to be harmless. Ampersands too, so that no entity becomes a character of markup. What begins a
-# quote stays.
+# only in what is known to be harmless; nbconvert stops at an attachment that is not there. Ampersands too, so that no
+# entity becomes a character of markup. What begins a quote stays.
 _PLACES = re.compile(
     r"(?P<kept>(?<![!\\])\[[^\[\]\n<>&\\]{0,1000}+\]\((?:https?://|mailto:)[^\s\"'<>`\\()&]{1,2000}+\)"
-    r"|(?<!\\)!\[[^\[\]\n<>&\\]{0,1000}+\]\((?:figures/[A-Za-z0-9_-]{1,100}+\.(?:svg|png|jpg)"
-    r"|attachment:[A-Za-z0-9_.-]{1,200}+)\)"
+    r"|(?<!\\)!\[[^\[\]\n<>&\\]{0,1000}+\]\(figures/[A-Za-z0-9_-]{1,100}+\.(?:svg|png|jpg)\)"
     r"|^(?:[ \t]{0,3}>)+)"
     rf"|\](?=[(\[:])|\\(?=(?:{_COMMANDS})(?![A-Za-z]))|[&<>]",
     re.IGNORECASE | re.MULTILINE,
@@ -32,7 +31,7 @@ _STORED = re.compile("|".join(_BACK))
 
 
 def stored(text: str) -> str:
-    """The text without HTML, links but to web and mail addresses, and pictures but those of the cell or the course."""
+    """The text without HTML, links but to web and mail addresses, and pictures but the course's."""
     return _PLACES.sub(lambda match: match[0] if match["kept"] is not None else _AS[match[0]], text)
 
 

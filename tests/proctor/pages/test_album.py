@@ -204,23 +204,6 @@ def test_pictures_are_capped_in_number_and_size(monkeypatch):
     assert "too large together" in page(cell)
 
 
-def test_names_that_occur_in_several_cells_are_told_apart():
-    # JupyterLab calls each first picture of a cell image.png.
-    from exercise import instructor_notebook
-
-    from proctor.intake.rebuild import rebuild
-
-    handed = instructor_notebook()
-    handed["cells"][-1] |= {"source": "![image.png](attachment:image.png)", "attachments": {"image.png": bundle()}}
-    other = bundle(size=(7, 7))
-    more = {"cell_type": "markdown", "id": "own", "metadata": {}, "source": "![](attachment:image.png)"}
-    handed["cells"].append(more | {"attachments": {"image.png": other}})
-    first, second = rebuild(instructor_notebook(), json.dumps(handed).encode()).notebook["cells"][-2:]
-    assert list(first["attachments"].values()) == [bundle()]
-    assert list(second["attachments"].values()) == [other]
-    assert second["source"] == "![](attachment:image-2.png)"
-
-
 def test_without_a_child_texts_are_shown_and_pictures_are_not(monkeypatch):
     def none(self, task, **job):
         raise ProctorError("no memory")

@@ -45,6 +45,8 @@ ATTACKS = [
     "<!-- --><script>alert(1)</script>",
     "<scr<script>ipt>alert(1)</scr</script>ipt>",
     "*[x](java\nscript:alert(1))*",
+    "[$\\href{javascript:alert(1)}{x}$](https://ok.example)",
+    "![x](figures/a.svg) <img src='attachment:x' onerror='alert(1)'>",
 ]  # fmt: skip
 
 
@@ -100,6 +102,10 @@ def test_markdown_is_harmless(attack, empty):
     assert found.dangerous == []
     assert dangerous_tags(found) == dangerous_tags(empty)
     assert found.tags.count("img") <= 1
+
+
+def test_an_attachment_that_is_not_there_stops_no_page():
+    assert rendered(safe_markdown("![x](attachment:missing.png)")).tags.count("img") == 0
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import nbgrader
 import pytest
 from formgrader_server import Server
 from page_text import IN_BROWSER, graded, normal
@@ -40,10 +41,21 @@ def notebook() -> dict:
 def addresses(tmp_path_factory):
     """Where the two pages are, by name."""
     folder = tmp_path_factory.mktemp("pages")
+    # As nbgrader's GenerateFeedback has it.
+    templates = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
     config = Config()
-    config.HTMLExporter.template_name = "classic"
-    resources = {"metadata": {"name": "ex"}}
-    made, _ = FeedbackExporter(config=config).from_notebook_node(nbformat.from_dict(notebook()), resources)
+    config.HTMLExporter.template_name = "feedback"
+    config.HTMLExporter.extra_template_basedirs = [str(templates / "templates")]
+    config.HTMLExporter.extra_template_paths = [
+        str(templates / "static" / "node_modules" / "bootstrap" / "dist" / "css")
+    ]
+    page = nbformat.from_dict(notebook())
+    for cell in page.cells:
+        cell.metadata.setdefault("nbgrader", {}).update(score=1.0, comment=None)
+    scores = {"notebook": "ex", "score": 6.0, "max_score": 7.0, "late_penalty": 0}
+    resources = {"metadata": {"name": "ex"}, "nbgrader": scores}
+    made, _ = FeedbackExporter(config=config).from_notebook_node(page, resources)
+    assert 'id="toc"' in made
     (folder / "feedback.html").write_text(made, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
