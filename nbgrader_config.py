@@ -53,7 +53,8 @@ c = get_config()  # noqa: F821  traitlets defines it before it runs this file
 
 c.CourseDirectory.course_id = COURSE_ID
 c.CourseDirectory.root = str(ROOT)
-# Made at first use. For several graders at a time: "postgresql://user@host/name", with the password in ~/.pgpass.
+# Made at first use. For several graders at a time: "postgresql://user@host/name", with the password in ~/.pgpass
+# (and `pip install -c constraints.txt "psycopg[binary]"`).
 c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'gradebook.db'}"
 
 c.Exchange.root = str(EXCHANGE)
