@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Collection, Sequence
 
 import psutil
 
 _ROUNDS = 10
+_STOP_SECONDS = 1.0
+_AT_REST = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 # Number and time of creation; the number alone may be given to another process.
 Identity = tuple[int, float]
@@ -58,11 +61,21 @@ def end_newer(processes: Callable[[], Sequence[psutil.Process]], known: Collecti
         if not new:
             break
         _send(new.values(), signal.SIGSTOP)
+        # One that is just starting another has it started before it stops: that one is seen in the next round.
+        _wait_for_stop(new.values())
         stopped |= new
     else:
         return False
     _send(stopped.values(), signal.SIGKILL)
     return True
+
+
+def _wait_for_stop(processes: Collection[psutil.Process]) -> None:
+    ends = time.monotonic() + _STOP_SECONDS
+    for one in processes:
+        with contextlib.suppress(psutil.Error):
+            while one.status() not in _AT_REST and time.monotonic() < ends:
+                time.sleep(0.005)
 
 
 def _send(processes: Collection[psutil.Process], number: signal.Signals) -> None:
