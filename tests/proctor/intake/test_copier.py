@@ -183,10 +183,10 @@ def test_what_counts_least_is_left_out_whatever_its_name(source, tmp_path):
 
 
 def test_a_notebook_far_down_comes_before_many_files_beside_it(source, tmp_path):
-    (source / "home" / "work").mkdir(parents=True)
-    (source / "home" / "work" / "b.ipynb").write_text("deep")
+    (source / "home" / "task").mkdir(parents=True)
+    (source / "home" / "task" / "b.ipynb").write_text("deep")
     for number in range(20):
         (source / f"log{number}.txt").write_text("x")
         (source / "data" / f"{number}").mkdir(parents=True)
     copy_tree(source, tmp_path / "to", Caps(files=5))
-    assert {"a.ipynb", "home/work/b.ipynb", "runs/run.json"} <= set(files(tmp_path / "to"))
+    assert {"a.ipynb", "home/task/b.ipynb", "runs/run.json"} <= set(files(tmp_path / "to"))
