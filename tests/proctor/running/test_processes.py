@@ -1,5 +1,6 @@
 """Processes that are to be ended while they start others."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -66,8 +67,50 @@ def test_what_can_not_be_ended_is_said():
         def send_signal(self, number):
             pass
 
+        def status(self):
+            return psutil.STATUS_STOPPED
+
     numbers = iter(range(1000))
     assert not end_newer(lambda: [New(next(numbers))], set())
+
+
+def test_what_a_process_starts_before_it_stops_is_ended():
+    # The signal takes effect only later: until then it starts another one.
+    class Slow:
+        def __init__(self, pid):
+            self.pid, self.looks, self.signals = pid, 0, []
+
+        def create_time(self):
+            return 1.0
+
+        def send_signal(self, number):
+            self.signals.append(number)
+
+        def status(self):
+            self.looks += 1
+            if self.looks == 3 and self.pid < 3:
+                living.append(Slow(self.pid + 1))
+            return psutil.STATUS_STOPPED if self.looks >= 3 else psutil.STATUS_RUNNING
+
+    living = [Slow(1)]
+    assert end_newer(lambda: list(living), set())
+    assert [one.signals for one in living] == 3 * [[signal.SIGSTOP, signal.SIGKILL]]
+
+
+def test_one_that_does_not_stop_is_not_waited_for_without_end():
+    class Deaf:
+        pid = 1
+
+        def create_time(self):
+            return 1.0
+
+        def send_signal(self, number):
+            pass
+
+        def status(self):
+            return psutil.STATUS_RUNNING
+
+    assert end_newer(lambda: [Deaf()], set())
 
 
 def test_a_stopped_process_is_seen(started):
