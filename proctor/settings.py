@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from traitlets import Dict, Enum, Unicode, validate
+from traitlets import Dict, Enum, Int, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -53,6 +53,13 @@ class Proctor(Configurable):
 
     data_variable = Unicode(
         "DATA", help="Environment variable in which student code finds the place of that folder."
+    ).tag(config=True)
+
+    workers = Int(
+        0,
+        min=0,
+        help="How many submissions are graded at a time, each in a process of its own. 0: as many as cores that "
+        "grading may use, fewer if there is not enough memory. 1: one after the other, without further processes.",
     ).tag(config=True)
 
     extensions = Dict(

@@ -28,8 +28,8 @@ from proctor.jobs import worker
 # How often a task is done whose worker has died.
 TRIES = 2
 _LOST = (
-    f"the process that graded it was ended {TRIES} times, by whatever ends processes here (look whether memory is short: "
-    "dmesg; fewer at a time: c.Proctor.workers); then run this command again"
+    f"the process that graded it was ended {TRIES} times, by whatever ends processes here (look whether memory is "
+    "short: dmesg; fewer at a time: c.Proctor.workers); then run this command again"
 )
 _SECONDS_TO_END = worker.SECONDS_TO_END + 5.0
 # In a new process nothing of this one is going on, no thread and no lock.
@@ -95,7 +95,8 @@ class Workers:
         number: how many.
         prepare: what each does before its first task.
         words: arguments for that.
-        lost: told when a worker has died and its task is done again; what it is told is the task's last argument.
+        begun, lost: told when a task is begun, and when it will be begun again because its worker has died; what they
+            are told, in another thread, is the task's last argument.
     """
 
     def __init__(
@@ -103,15 +104,20 @@ class Workers:
         number: int,
         prepare: Callable[..., None] | None = None,
         words: tuple[Any, ...] = (),
+        begun: Callable[[Any], None] = lambda word: None,
         lost: Callable[[Any], None] = lambda word: None,
     ) -> None:
-        self._begin, self._lost = (prepare, *words), lost
+        self._begin, self._begun, self._lost = (prepare, *words), begun, lost
         self._slots = [_Slot(self._begin) for _ in range(number)]
         self._waiting: deque[_Task] = deque()
         # What happens is dealt with in one thread; that of a pool holds the pool's locks while it says that it is done.
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+
+    def start(self) -> None:
+        """Start all of them, before there is something to do."""
+        self._events.put(self._start_all)
 
     def do(self, task: Callable[..., Any], *words: Any) -> Future:
         """Have a task done as soon as a worker is free; both its arguments and its result have to be small.
@@ -139,6 +145,12 @@ class Workers:
                 if self._waiting and self._slots[number].task is None:
                     self._start(number, self._waiting.popleft())
 
+    def _start_all(self) -> None:
+        for slot in self._slots:
+            # What is wrong is said when there is something to do.
+            with contextlib.suppress(Exception):
+                slot.do(_Task((_nothing,)))
+
     def _start(self, number: int, task: _Task) -> None:
         if task.tries == 0:
             task.result.set_running_or_notify_cancel()
@@ -155,6 +167,7 @@ class Workers:
             task.result.set_exception(error)
             return
         self._slots[number].task = task
+        self._begun(task.call[-1])
         future.add_done_callback(lambda done: self._events.put(lambda: self._finished(number, task, done)))
 
     def _finished(self, number: int, task: _Task, done: Future) -> None:
@@ -175,6 +188,10 @@ class Workers:
     def _renew(self, number: int) -> None:
         slot, self._slots[number] = self._slots[number], _Slot(self._begin)
         slot.gone(time.monotonic())
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ _SECONDS_TO_EMPTY = 5.0
 # The files that no program uses any more are in the page cache too, and the kernel takes them back when it needs to.
 _HELD = ("anon", "shmem", "sock", "kernel_stack", "pagetables", "percpu", "slab_unreclaimable")
 _numbers = itertools.count()
+_told: list[Path | None] = []
 
 
 class Group:
@@ -97,12 +98,25 @@ class Group:
         return {line[0]: int(line[1]) for line in lines if len(line) == 2}
 
 
-@functools.cache
-def delegated() -> Path | None:
-    """The folder in which this process may make groups with limits for memory and processes; None if there is none.
+def use(folder: Path | None) -> None:
+    """Let `delegated` say what it says in the process that has started this one, and that has moved into another group.
 
-    That is its own group, if the process is alone in it or it is the machine's topmost. The process moves into a group
-    below, since one that holds processes can't give limits to others.
+    Args:
+        folder: what it says there.
+    """
+    _told.append(folder)
+
+
+def delegated() -> Path | None:
+    """The folder in which this process may make groups with limits for memory and processes; None if there is none."""
+    return _told[-1] if _told else _found()
+
+
+@functools.cache
+def _found() -> Path | None:
+    """Look for it: it is this process's own group, if the process is alone in it or it is the machine's topmost.
+
+    The process moves into a group below, since one that holds processes can't give limits to others.
     """
     own = _own_group()
     if own is None:

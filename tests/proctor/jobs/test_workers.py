@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def workers(tmp_path):
     lost = []
-    made = Workers(2, small_tasks.prepare, (str(tmp_path),), lost.append)
+    made = Workers(2, small_tasks.prepare, (str(tmp_path),), lost=lost.append)
     made.told = lost
     yield made
     made.end()

@@ -108,19 +108,19 @@ def own(tmp_path, monkeypatch):
 def test_a_group_with_others_in_it_is_left_alone(own):
     (own / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
     before = sorted(own.rglob("*"))
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
     assert sorted(own.rglob("*")) == before
 
 
 def test_a_group_without_control_of_memory_is_of_no_use(own):
     (own / "cgroup.controllers").write_text("cpu pids\n")
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
     assert not (own / "proctor-engine").exists()
 
 
 def test_without_version_2_there_is_none(monkeypatch):
     monkeypatch.setattr(cgroups, "_own_group", lambda: None)
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
 
 
 def test_what_is_not_bounded_is_said_in_one_line(monkeypatch):
