@@ -25,6 +25,8 @@ from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.plugin import busy, gradebook_file, last_words, room
 from proctor.plugin.in_work import InWork
+from proctor.plugin.progress import Progress, terminal
+from proctor.plugin.run_state import forget_killed
 from proctor.plugin.run_times import RunTimes
 from proctor.plugin.stopping import Stopping
 from proctor.plugin.two_halves import TwoHalves
@@ -57,6 +59,7 @@ class Batch(TwoHalves):
             try:
                 sweep()
                 sweep(self._root, staged)
+                forget_killed(self._root)
                 own.append(OwnFolder("results-"))
                 self._scratch = own[0].path
                 self.ready()
@@ -72,6 +75,8 @@ class Batch(TwoHalves):
                 self.stopping.end()
                 for folder in own:
                     folder.remove()
+                # What a process of this run has left that was killed.
+                sweep()
                 self._print_table()
         if self.stopping.number is not None:
             self._end_stopped()
@@ -104,7 +109,17 @@ class Batch(TwoHalves):
         """
         excluded = (self.coursedir.student_id_exclude or "").split(",")
         places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
-        self._crew, self._in_work, refusal = self.crew(len(places)), {}, ""
+        self._crew, self._in_work = self.crew(len(places)), {}
+        how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
+        self._progress = Progress(*how_far, terminal())
+        with self._progress.shown():
+            refusal = self._all(places)
+        if refusal:
+            self._refuse(refusal)
+
+    def _all(self, places: deque[str]) -> str:
+        """Grade them; if some of them could not be looked at, why."""
+        refusal = ""
         try:
             while (places and not refusal) or self._in_work:
                 more = bool(places) and not refusal and len(self._in_work) < self._crew.ahead
@@ -112,24 +127,23 @@ class Batch(TwoHalves):
                     refusal = self._take_up(places)
                 for future in self._ended(0.0 if more else _SECONDS_BETWEEN_LOOKS):
                     self._finish(future, self._in_work.pop(future))
+                self._progress.look()
+        except KeyboardInterrupt:
+            for work in self._in_work.values():
+                self._stopped(work)
+            raise
         finally:
             self.stopping.end()
             self._crew.end()
             for work in self._in_work.values():
                 work.close()
-        if refusal:
-            self._refuse(refusal)
+        return refusal
 
     def _ended(self, seconds: float) -> list[Future]:
         """Jobs that have ended, after waiting for one."""
         self.stopping.check()
-        try:
-            done = wait(self._in_work, seconds, FIRST_COMPLETED).done
-            self.stopping.check()
-        except KeyboardInterrupt:
-            for work in self._in_work.values():
-                self._stopped(work)
-            raise
+        done = wait(self._in_work, seconds, FIRST_COMPLETED).done
+        self.stopping.check()
         return sorted(done, key=lambda one: self._in_work[one].student)
 
     def _take_up(self, places: deque[str]) -> str:
@@ -152,6 +166,7 @@ class Batch(TwoHalves):
         finally:
             if work not in self._in_work.values():
                 work.close()
+                self._progress.ended(student, self._outcomes.get(student, ""), graded=False)
         return ""
 
     def _staged(self) -> bool:
@@ -179,6 +194,7 @@ class Batch(TwoHalves):
                 self.run_post_convert_hook()
         finally:
             work.close()
+            self._progress.ended(work.student, self._outcomes.get(work.student, ""), graded=True)
 
     def _taken(self, future: Future, work: InWork) -> None:
         try:
@@ -198,8 +214,6 @@ class Batch(TwoHalves):
             yield
         except KeyboardInterrupt:
             self._stopped(work)
-            for other in self._in_work.values():
-                self._stopped(other)
             raise
         except Exception as error:
             said = self.meaning(error)

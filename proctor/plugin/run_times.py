@@ -31,9 +31,14 @@ def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), 
     return f"{said}{';' if parts else ','} {notes} note{'s' if notes > 1 else ''}" if notes else said
 
 
+def trouble(said: str) -> bool:
+    """Whether a submission of which this is said was not graded to its end."""
+    return not said.startswith("graded")
+
+
 def unfinished(outcomes: Mapping[str, str]) -> str:
     """Who was not graded to the end, in a line for the log; empty if nobody."""
-    found = sorted(student for student, said in outcomes.items() if not said.startswith("graded"))
+    found = sorted(student for student, said in outcomes.items() if trouble(said))
     names = ", ".join(printable(student) for student in found[:_SHOWN])
     return f"{len(found)} submissions were not graded to their end ({names}); the table says why" if found else ""
 

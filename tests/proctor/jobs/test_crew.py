@@ -1,5 +1,6 @@
 """Submissions graded side by side: the same as one after the other, whatever becomes of the processes meanwhile."""
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 from course_folder import ROOT, Course
 from nbgrader.api import Gradebook
 
+from proctor.plugin.status import status
 from proctor.sandbox.bubblewrap import availability
 
 pytestmark = [
@@ -25,7 +27,6 @@ pytestmark = [
 OTHER = "follow_up"
 # What is made anew each time that something is graded: names of rows, and times.
 ODD = re.compile(r"^(id|.*_id|timestamp)$")
-WAITS = "import time\ntime.sleep(30)\n"
 
 
 def _made(handed: exercise.Handed) -> None:
@@ -146,44 +147,76 @@ def test_all_that_is_written_is_the_same(one_by_one, tmp_path):
     assert several.notebooks() == one_by_one.notebooks()
 
 
-def _long(handed: exercise.Handed) -> None:
-    handed.answer("q1_double", f"{WAITS}\n{exercise.SOLUTIONS['q1_double']}")
+def _slow(handed: exercise.Handed) -> None:
+    handed.answer("q1_double", f"import time\ntime.sleep(4)\n\n{exercise.SOLUTIONS['q1_double']}")
     handed.write()
 
 
-def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
-    found = []
-    for one in psutil.Process(process.pid).children():
-        try:
-            if "--multiprocessing-fork" in one.cmdline():
-                found.append(one)
-        except psutil.Error:
-            pass
-    return found
-
-
-def wait_for_sandboxes(process: subprocess.Popen, number: int) -> list[psutil.Process]:
-    """The processes below the workers, once each of so many has a sandbox with student code in it."""
-    ends = time.monotonic() + 120
-    while time.monotonic() < ends and process.poll() is None:
-        busy = [one for one in workers_of(process) if any("host" in " ".join(c.cmdline()) for c in below(one))]
-        if len(busy) >= number:
-            return [process_below for one in busy for process_below in [one, *below(one)]]
-        time.sleep(0.1)
-    raise AssertionError(process.communicate()[0])
-
-
-def below(process: psutil.Process) -> list[psutil.Process]:
-    try:
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
         return process.children(recursive=True)
-    except psutil.Error:
-        return []
+    return []
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    ends = time.monotonic() + 60
-    while [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]:
-        if time.monotonic() > ends:
-            return False
+def _is(process: psutil.Process, word: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return word in " ".join(process.cmdline())
+    return False
+
+
+def busy_workers(run: subprocess.Popen, number: int) -> list[psutil.Process]:
+    """Workers of a run, once so many have a sandbox."""
+    ends = time.monotonic() + 240
+    while time.monotonic() < ends and run.poll() is None:
+        workers = [one for one in psutil.Process(run.pid).children() if _is(one, "--multiprocessing-fork")]
+        busy = [one for one in workers if any(_is(other, "bwrap") for other in _below(one))]
+        if len(busy) >= number:
+            return busy
         time.sleep(0.1)
-    return True
+    raise AssertionError(run.communicate()[0])
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    ends = time.monotonic() + 60
+    left = processes
+    while left and time.monotonic() < ends:
+        time.sleep(0.1)
+        left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return left
+
+
+def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(tmp_path):
+    students = ("ada", "ben", "cyd")
+    several = Several(tmp_path, 2, dict.fromkeys(students, _slow))
+    # Ctrl-C, which a terminal sends to all processes.
+    run = several.start()
+    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
+    lines = status(several.course.folder, exercise.ASSIGNMENT)
+    assert re.match(r"homework: 0 of 3 done, time left not known yet; 2 at a time; being graded by ", lines[0]), lines
+    assert {line.split()[0] for line in lines[1:]} == {"ada", "ben"}
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate()
+    assert run.returncode == 128 + signal.SIGINT, said
+    assert "Traceback" not in said, said
+    assert "ada  not graded to its end: stopped by Ctrl-C" in said
+    assert left_of(processes) == []
+    assert several.left() == []
+    # The coordinator alone, without a word.
+    run = several.start()
+    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
+    run.kill()
+    run.communicate()
+    assert left_of(processes) == []
+    assert "0 of 3 done when the run was killed" in status(several.course.folder, exercise.ASSIGNMENT)[0]
+    # One worker; what a killed coordinator has left is gone before.
+    run = several.start()
+    worker = busy_workers(run, 1)[0]
+    processes = [worker, *_below(worker)]
+    worker.kill()
+    said, _ = run.communicate()
+    assert run.returncode == 0, said
+    assert said.count(": the process that graded it was ended; it is graded again") == 1, said
+    assert left_of(processes) == []
+    assert several.course.points() == dict.fromkeys(students, (2, 2, 2)), said
+    assert several.left() == []
+    assert status(several.course.folder) == ["this course: nothing is being graded"]
