@@ -191,8 +191,11 @@ def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(
     # Ctrl-C, which a terminal sends to all processes.
     run = several.start()
     processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
-    lines = status(several.course.folder, exercise.ASSIGNMENT)
-    assert re.match(r"homework: 0 of 3 done, time left not known yet; 2 at a time; being graded by ", lines[0]), lines
+    # It is written every second.
+    ends = time.monotonic() + 60
+    while len(lines := status(several.course.folder, exercise.ASSIGNMENT)) < 3 and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert lines[0].startswith("homework: 0 of 3 done, time left not known yet; 2 at a time; being graded by "), lines
     assert {line.split()[0] for line in lines[1:]} == {"ada", "ben"}
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate()
