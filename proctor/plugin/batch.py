@@ -30,6 +30,7 @@ from proctor.plugin.run_state import forget_killed
 from proctor.plugin.run_times import RunTimes
 from proctor.plugin.stopping import Stopping
 from proctor.plugin.two_halves import TwoHalves
+from proctor.sandbox import cgroups
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.staff_files import make_top, staff_only
 
@@ -77,6 +78,7 @@ class Batch(TwoHalves):
                     folder.remove()
                 # What a process of this run has left that was killed.
                 sweep()
+                cgroups.sweep()
                 self._print_table()
         if self.stopping.number is not None:
             self._end_stopped()

@@ -13,6 +13,8 @@ import os
 import time
 from pathlib import Path
 
+import psutil
+
 from proctor.sandbox.limits import Limits
 
 # What is lost without a group, for the person who grades, and how to have one.
@@ -86,16 +88,32 @@ class Group:
             time.sleep(0.05)
 
     def _write(self, name: str, text: str) -> None:
-        # Not made where it isn't: only the kernel makes files here.
-        descriptor = os.open(self.path / name, os.O_WRONLY)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        _put(self.path / name, text)
 
     def _numbers(self, name: str) -> dict[str, int]:
         lines = (line.split() for line in (self.path / name).read_text().splitlines())
         return {line[0]: int(line[1]) for line in lines if len(line) == 2}
+
+
+def _put(path: Path, text: str) -> None:
+    # Not made where it isn't: only the kernel makes files here.
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def sweep() -> None:
+    """Remove the groups of processes of this engine that were killed; what runs in them ends."""
+    parent = delegated()
+    for path in parent.glob("proctor-*-*") if parent is not None else ():
+        pid = path.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                _put(path / "cgroup.kill", "1")
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def use(folder: Path | None) -> None:
