@@ -20,6 +20,7 @@ from proctor.plugin.run_times import RunTimes, trouble
 
 _SECONDS_BETWEEN = 1.0
 _SHOWN = 4
+_FORMAT = "{desc}: {n_fmt} of {total_fmt} |{bar:20}| {elapsed}, {remaining} left{postfix}"
 
 
 class Progress:
@@ -51,7 +52,8 @@ class Progress:
         self._began = self._shown = clock()
         self._graded = 0
         shown = total > 1 and file is not None and file.isatty()
-        self._bar = tqdm(total=total, desc=assignment, file=file, disable=not shown, dynamic_ncols=True, leave=False)
+        how = {"disable": not shown, "dynamic_ncols": True, "leave": False, "bar_format": _FORMAT}
+        self._bar = tqdm(total=total, desc=assignment, file=file, **how)
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -59,7 +61,7 @@ class Progress:
         logger = getattr(self._log, "logger", self._log)
         own = not self._bar.disable and isinstance(logger, logging.Logger)
         try:
-            with logging_redirect_tqdm([logger]) if own else contextlib.nullcontext():
+            with _above_the_line(logger) if own else contextlib.nullcontext():
                 self._show()
                 yield
         finally:
@@ -99,6 +101,17 @@ class Progress:
             names = ", ".join(printable(name, 20) for name in list(self.state.trouble)[-_SHOWN:])
             words.append(f"trouble: {len(self.state.trouble)} ({names})")
         self._bar.set_postfix_str(", ".join(words))
+
+
+@contextlib.contextmanager
+def _above_the_line(logger: logging.Logger) -> Iterator[None]:
+    before = list(logger.handlers)
+    with logging_redirect_tqdm([logger]):
+        for handler in logger.handlers:
+            if handler not in before:
+                # What the console doesn't show is not shown now either.
+                handler.setLevel(max((one.level for one in before if one not in logger.handlers), default=0))
+        yield
 
 
 def terminal() -> Any:

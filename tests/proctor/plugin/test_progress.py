@@ -41,7 +41,7 @@ def test_a_terminal_has_a_line_with_who_is_graded_and_who_had_trouble(tmp_path, 
         progress.look()
         progress.ended("ben", "not graded: no luck", graded=True)
         last = terminal.getvalue().split("\r")[-1]
-        assert "1/4" in last
+        assert "ps1: 1 of 4 |" in last
         assert "ada" in last
         assert "3 s" in last
         assert "trouble: 1 (ben)" in last
@@ -80,3 +80,20 @@ def test_the_file_is_written_now_and_then(tmp_path, clock):
         clock.time += 2
         progress.look()
         assert states(tmp_path)[0].running == [("ada", 2.0)]
+
+
+def test_lines_of_the_log_stand_above_it_and_no_others_than_without_it(tmp_path, clock, monkeypatch):
+    terminal, log = Terminal(), logging.getLogger("of a run on a terminal")
+    monkeypatch.setattr("sys.stderr", terminal)
+    handler = logging.StreamHandler(terminal)
+    handler.setLevel(logging.INFO)
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    progress = Progress(tmp_path, "ps1", 2, 4, RunTimes(clock), log, terminal, clock)
+    with progress.shown():
+        assert handler not in log.handlers
+        log.info("said")
+        log.debug("not said")
+    assert log.handlers == [handler]
+    assert "said\n" in terminal.getvalue()
+    assert "not said" not in terminal.getvalue()
