@@ -31,6 +31,7 @@ from proctor.plugin import busy, gradebook_file, partial, points
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
+from proctor.plugin.in_work import files_in
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import graded, unfinished
@@ -200,10 +201,8 @@ class Autograde(Batch):
                 if self.of_machine(error):
                     raise
                 work.accidents[name] = Accident.of(error)
-        # Beside the notebooks lies nothing of the student's.
-        folder = Path(self._format_dest(work.assignment, work.student))
-        course_files = frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        return Job(work.assignment, work.student, tuple(tasks), work.staged.files, course_files)
+        beside = files_in(Path(self._format_dest(work.assignment, work.student)))
+        return Job(work.assignment, work.student, tuple(tasks), work.staged.files, beside)
 
     def _target(self, notebook_filename: str) -> Path:
         return Path(self._format_dest(self._work.assignment, self._work.student)) / Path(notebook_filename).name

@@ -98,3 +98,8 @@ class InWork:
         """It is done with: others may work on it, and nothing of it lies anywhere but in the course."""
         self.holding.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def files_in(graded: Path) -> frozenset[str]:
+    """Paths of what lies in the folder of a graded submission: nothing of the student's but the notebooks."""
+    return frozenset(path.relative_to(graded).as_posix() for path in graded.rglob("*") if path.is_file())

@@ -1,6 +1,5 @@
 import json
 import logging
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -8,8 +7,9 @@ from traitlets.config import Config
 
 from proctor.errors import ProctorError
 from proctor.pages.drawer import Drawer
-from proctor.plugin import execute
 from proctor.plugin.feedback import FeedbackExporter
+from proctor.plugin.surroundings import surroundings
+from proctor.settings import Proctor
 
 
 def exporter(**pages) -> FeedbackExporter:
@@ -72,23 +72,7 @@ def test_without_a_child_there_is_a_page_that_says_so_and_no_exception(monkeypat
     assert "no memory left" in caplog.text
 
 
-def test_the_limits_of_the_settings_hold_where_outputs_are_made_safe(monkeypatch, tmp_path):
-    given = []
-
-    def grade(*args):
-        given.append(args[-1])
-        raise ProctorError("far enough")
-
-    monkeypatch.setattr(execute, "grade", grade)
+def test_the_limits_of_the_settings_hold_where_outputs_are_made_safe(tmp_path):
     config = Config()
     config.Proctor.pages = {"cpu_seconds": 3.5}
-    config.Proctor.secret = str(tmp_path / "secret")
-    resources = {"root": tmp_path / "course", "submission": SimpleNamespace(), "budget": None}
-    (tmp_path / "page" / "figures").mkdir(parents=True)
-    (tmp_path / "page" / "figures" / "a.svg").write_text("<svg/>")
-    with pytest.raises(ProctorError, match="far enough"):
-        execute.Execute(config=config).preprocess(
-            notebook("a"), {"proctor": resources, "metadata": {"path": str(tmp_path / "page")}}
-        )
-    assert given[0].cpu_seconds == 3.5
-    assert resources["submission"].course_files == {"figures/a.svg"}
+    assert surroundings(Proctor(config=config), tmp_path).pages.cpu_seconds == 3.5
