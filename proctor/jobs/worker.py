@@ -16,6 +16,8 @@ from typing import Any
 
 # For ending what a task has started; then the kernel ends it, and what it has started with it.
 SECONDS_TO_END = 10.0
+# Blocked in a process that becomes a worker, until it can deal with them.
+OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 
 
 class _Worker:
@@ -56,9 +58,11 @@ def begin(lifeline: Connection, prepare: Callable[..., None] | None, *words: Any
         lifeline: at its other end is the coordinator: once it says something, or is gone, this process ends.
         prepare: what is to be done before the first task, with `words`.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for number in OF_TERMINALS:
+        # Not ignored, which the programs in sandboxes would inherit.
+        signal.signal(number, lambda number, frame: None)
     signal.signal(signal.SIGTERM, _worker.heard)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
     lifeline.send(os.getpid())
     threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
     if prepare is not None:

@@ -61,7 +61,7 @@ class _Slot:
         self.executor = ProcessPoolExecutor(1, _CONTEXT, worker.begin, (theirs, *begin))
 
     def do(self, task: _Task) -> Future:
-        with _without_main():
+        with _without_main(), _deaf():
             future = self.executor.submit(worker.do, *task.call)
         # Its process has its own now, and as long as this one holds another nobody learns that it has died.
         if self._theirs is not None:
@@ -192,6 +192,16 @@ class Workers:
 
 def _nothing() -> None:
     pass
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is started meanwhile hears no Ctrl-C before it is a worker."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.OF_TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

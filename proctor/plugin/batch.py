@@ -112,6 +112,8 @@ class Batch(TwoHalves):
         excluded = (self.coursedir.student_id_exclude or "").split(",")
         places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
         self._crew, self._in_work = self.crew(len(places)), {}
+        if self._crew.number > 1:
+            self.log.info("%d submissions are graded at a time (c.Proctor.workers)", self._crew.number)
         how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
         self._progress = Progress(*how_far, terminal())
         with self._progress.shown():
@@ -207,6 +209,8 @@ class Batch(TwoHalves):
             raise
         self._times.end(work.student, done.seconds, done.used_up)
         if done.accident is not None:
+            if done.accident.error is None:
+                self.log.error(done.accident.details)
             raise done.accident.again()
 
     @contextlib.contextmanager

@@ -110,6 +110,10 @@ def test_one_that_does_not_end_when_it_is_told_is_ended(workers, tmp_path, monke
     child.kill()
 
 
+def test_programs_that_a_task_starts_find_the_signals_as_everywhere(workers):
+    assert workers.do(small_tasks.signals_of_a_program, "x").result() == small_tasks.signals_of_a_program("x")
+
+
 PROGRAM = """
 import sys, small_tasks
 from proctor.jobs.workers import Workers
