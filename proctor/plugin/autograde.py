@@ -20,7 +20,7 @@ from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED, Submission
+from proctor.grading import FAILED, Submission, warm_up
 from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
 from proctor.intake.rebuild import Rebuilt
@@ -35,7 +35,9 @@ from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import RunTimes, graded
 from proctor.plugin.sealed import FOLDER as SEALED
+from proctor.plugin.surroundings import surroundings
 from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
+from proctor.sandbox.warm import Pool
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
@@ -77,9 +79,12 @@ class Autograde(Batch):
         self._rebuilt: dict[str, Rebuilt] = {}
         self._broken: dict[str, str] = {}
         self._staged: Staged | None = None
-        with self.running(STAGED):
+        with self.running(STAGED), contextlib.closing(Pool(settings.warm)) as self._pool:
             self._current.check()
+            warm_up(surroundings(settings, self._root, self._pool))
             super().start()
+            for line in self._pool.notes:
+                self.log.warning(line)
             if unfinished := self._times.unfinished(self._outcomes):
                 self._refuse(unfinished)
 
@@ -187,6 +192,7 @@ class Autograde(Batch):
         resources["proctor"] = {
             "submission": submission,
             "root": self._root,
+            "pool": self._pool,
             "budget": self._times.budget(names["student"]),
             "answers": reading.digests(rebuilt.notebook, self._staged.pictures),
         }
@@ -209,7 +215,8 @@ class Autograde(Batch):
             submission = self._submission(assignment_id, student_id, name)
             rebuilt = self._rebuilt[f"{student_id}/{name}"]
             self.log.info("Running %s, whose results a later notebook may use", name)
-            partial.run(rebuilt, submission, Proctor(parent=self), self._root, self._times.budget(student_id))
+            budget = self._times.budget(student_id)
+            partial.run(rebuilt, submission, Proctor(parent=self), self._root, budget, self._pool)
 
     def convert_single_notebook(self, notebook_filename: str) -> None:
         """Grade one notebook; what goes wrong in it costs this notebook, and staff are told.

@@ -26,7 +26,8 @@ class Execute(NbgraderExecute):
         submission.course_files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         content = nbformat.from_dict(nb)
         keys = keys_of(settings.course_secret(root), submission)
-        record = grade(content, submission, surroundings(settings, root), keys, resources["proctor"]["budget"])
+        around = surroundings(settings, root, resources["proctor"]["pool"])
+        record = grade(content, submission, around, keys, resources["proctor"]["budget"])
         record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
         resources["proctor"]["record"] = record
         return nbformat.from_dict(content), resources

@@ -19,6 +19,7 @@ from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.machine_words import in_plain_words
+from proctor.sandbox.warm import Pool
 
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
@@ -55,6 +56,7 @@ class StudentSession:
         make_sandbox: makes the sandbox; called again after an accident. It gets the mounts that the session needs.
         seed: of the student's own random numbers.
         budget: the time that the notebook may cost, from the first start to the last answer.
+        pool: of warm sandboxes; without, each start imports all that the notebook needs.
 
     Attributes:
         notes: plain lines about accidents, for the student too.
@@ -69,12 +71,14 @@ class StudentSession:
         limits: Limits,
         seed: int,
         budget: Budget | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.cells = list(cells)
         self.limits = limits
         self.notes: list[str] = []
         self._make_sandbox = make_sandbox
         self._seed = seed
+        self._pool = pool
         self._budget = budget or Budget("the notebook", limits.notebook_wall_seconds)
         # Of the stage that the notebook is in; never longer than the notebook's.
         self._stage = self._budget
@@ -224,7 +228,8 @@ class StudentSession:
             self._starts += 1
             self._replays_while_asking += self._asking
             try:
-                self._host = HostProcess(self._make_sandbox, self._tests.values(), self.limits, self._seed, self._stage)
+                places = self._tests.values()
+                self._host = HostProcess(self._make_sandbox, places, self.limits, self._seed, self._stage, self._pool)
                 self._futile = 0
             except NotStarted:
                 self._futile += 1

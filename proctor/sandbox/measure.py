@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -54,6 +55,38 @@ class Population:
         self.pid = pid
         self._namespace = namespace
         self._first: int | None = None
+        # Of a program with folders and a network of its own: they stay to be seen whatever it ends.
+        self._folders: list[int] = []
+        self._sockets: int | None = None
+        # One thread looks while another begins or ends.
+        self._lock = threading.Lock()
+
+    def enter(self, pid: int) -> None:
+        """Look from now on at the folders and the sockets of this process, which are its own.
+
+        Raises:
+            OSError: the process is gone.
+        """
+        opened: list[int] = []
+        try:
+            opened.append(os.open(f"/proc/{pid}/net/unix", os.O_RDONLY | os.O_CLOEXEC))
+            for place in OWN_FOLDERS:
+                opened.append(os.open(f"/proc/{pid}/root{place}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        self.leave()
+        with self._lock:
+            self._sockets, *self._folders = opened
+
+    def leave(self) -> None:
+        """Look again at those of the first process."""
+        with self._lock:
+            held, self._folders, self._sockets = [*self._folders, self._sockets], [], None
+            for descriptor in held:
+                if descriptor is not None:
+                    os.close(descriptor)
 
     def first(self) -> int | None:
         """The namespace's first process, once there is one."""
@@ -97,8 +130,13 @@ class Population:
                 memory += status.get(b"VmPTE", 0) * _KIB + _descriptors(one) * _BYTES_OF_A_DESCRIPTOR
                 memory += _proportional_memory(one)
         first = self.first()
-        if first is not None:
-            memory += _socket_memory(first)
+        with self._lock:
+            held = self._sockets
+            if held is not None:
+                memory += _socket_memory(held)
+        if held is None and first is not None:
+            with contextlib.suppress(OSError), open(f"/proc/{first}/net/unix", "rb") as file:
+                memory += _socket_memory(file.fileno())
         file_bytes, files = self.files()
         return Usage(memory + file_bytes, processes, file_bytes, files)
 
@@ -106,11 +144,13 @@ class Population:
         """Bytes and number of the files in the sandbox's own folders, those included that no longer have a name."""
         file_bytes = files = 0
         first = self.first()
-        for place in OWN_FOLDERS if first is not None else ():
-            with contextlib.suppress(OSError):
-                status = os.statvfs(f"/proc/{first}/root{place}")
-                file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
-                files += status.f_files - status.f_ffree
+        places: list[int | str] = [f"/proc/{first}/root{place}" for place in OWN_FOLDERS] if first is not None else []
+        with self._lock:
+            for place in self._folders or places:
+                with contextlib.suppress(OSError):
+                    status = os.statvfs(place)
+                    file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
+                    files += status.f_files - status.f_ffree
         return file_bytes, files
 
     def cpu_seconds(self) -> float:
@@ -147,11 +187,17 @@ def _descriptors(process: Process) -> int:
     return os.stat(folder).st_size or len(os.listdir(folder))
 
 
-def _socket_memory(pid: int) -> int:
-    """The most that the sockets of a network namespace hold, those on their way through a socket included."""
+def _socket_memory(listed: int) -> int:
+    """The most that the sockets of a network namespace hold, those on their way through a socket included.
+
+    Args:
+        listed: descriptor of the file in which they stand.
+    """
     with contextlib.suppress(OSError, ValueError):
-        with open(f"/proc/{pid}/net/unix", "rb") as file:
-            sockets = max(0, sum(1 for _ in file) - 1)
+        os.lseek(listed, 0, os.SEEK_SET)
+        lines = 0
+        while part := os.read(listed, 2**16):
+            lines += part.count(b"\n")
         with open("/proc/sys/net/core/wmem_default") as file:
-            return sockets * (int(file.read()) + _MORE_OF_A_SOCKET)
+            return max(0, lines - 1) * (int(file.read()) + _MORE_OF_A_SOCKET)
     return 0
