@@ -59,8 +59,8 @@ class Proctor(Configurable):
         Unicode(),
         default_value=["IPython.core.interactiveshell", "torch"],
         help="Modules that are imported once and not for each notebook: those that the course's notebooks and checks "
-        "use, and that start no threads when they are imported. An empty list: each notebook starts from nothing, which "
-        "takes longer.",
+        "use, and that start no threads when they are imported. An empty list: each notebook starts from nothing, "
+        "which takes longer.",
     ).tag(config=True)
 
     extensions = Dict(

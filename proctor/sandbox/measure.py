@@ -16,6 +16,7 @@ from typing import NamedTuple
 import psutil
 
 from proctor.sandbox.limits import Usage
+from proctor.sandbox.memory import SharedMemory
 
 HOME = "/home/student"
 # The program that is the first process in a sandbox.
@@ -27,6 +28,8 @@ _KIB = 1024
 _BYTES_OF_A_DESCRIPTOR = 8 * _KIB
 # Beyond its buffer, of which nobody can change the size: the last message in it, and the socket itself.
 _MORE_OF_A_SOCKET = 64 * _KIB
+# Places in `_counts`.
+_MINOR_FAULTS, _MAJOR_FAULTS, _TIMES, _START = 6, 8, slice(10, 14), 18
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -58,6 +61,7 @@ class Population:
         # Of a program with folders and a network of its own: they stay to be seen whatever it ends.
         self._folders: list[int] = []
         self._sockets: int | None = None
+        self._memory = SharedMemory(lambda key: _proportional_memory(Process(key[0])))
         # One thread looks while another begins or ends.
         self._lock = threading.Lock()
 
@@ -120,15 +124,23 @@ class Population:
         except psutil.Error:
             return []
 
-    def usage(self) -> Usage:
-        """What they use now."""
+    def usage(self, most: int = 0) -> Usage:
+        """What they use now.
+
+        Args:
+            most: bytes of memory that are allowed; as long as less is used, what is said may be somewhat too much.
+        """
         memory = processes = 0
+        states = {}
         for one in self:
             with contextlib.suppress(OSError, ValueError):
-                status = _fields(one.read("status"), b"Threads", b"VmPTE")
+                status = _fields(one.read("status"), b"Threads", b"VmPTE", b"VmRSS", b"VmSwap")
                 processes += status.get(b"Threads", 0)
                 memory += status.get(b"VmPTE", 0) * _KIB + _descriptors(one) * _BYTES_OF_A_DESCRIPTOR
-                memory += _proportional_memory(one)
+                counts = _counts(one)
+                faults = counts[_MINOR_FAULTS], counts[_MAJOR_FAULTS]
+                sizes = status.get(b"VmRSS", 0), status.get(b"VmSwap", 0)
+                states[one.folder, counts[_START]] = (*faults, *sizes)
         first = self.first()
         with self._lock:
             held = self._sockets
@@ -138,7 +150,8 @@ class Population:
             with contextlib.suppress(OSError), open(f"/proc/{first}/net/unix", "rb") as file:
                 memory += _socket_memory(file.fileno())
         file_bytes, files = self.files()
-        return Usage(memory + file_bytes, processes, file_bytes, files)
+        memory += file_bytes
+        return Usage(memory + self._memory.bytes(states, most - memory), processes, file_bytes, files)
 
     def files(self) -> tuple[int, int]:
         """Bytes and number of the files in the sandbox's own folders, those included that no longer have a name."""
@@ -158,9 +171,7 @@ class Population:
         total = 0
         for one in self:
             with contextlib.suppress(OSError, ValueError, IndexError):
-                # The name, in brackets, may hold anything.
-                fields = one.read("stat").rpartition(b")")[2].split()
-                total += sum(map(int, fields[11:15]))
+                total += sum(_counts(one)[_TIMES])
         return total / _TICKS
 
 
@@ -173,12 +184,19 @@ def _fields(text: bytes, *names: bytes) -> dict[bytes, int]:
     return found
 
 
+def _counts(process: Process) -> list[int]:
+    """The numbers that the kernel tells of a process, from the fourth field of its `stat` on."""
+    # The name, in brackets, may hold anything; a letter for the state follows.
+    return [int(word) for word in process.read("stat").rpartition(b")")[2].split()[1:]]
+
+
 def _proportional_memory(process: Process) -> int:
     """Shared pages count once over all who share them; what was swapped out counts too."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         return sum(_fields(process.read("smaps_rollup"), b"Pss", b"SwapPss").values()) * _KIB
-    except OSError:
+    with contextlib.suppress(OSError, ValueError):
         return _fields(process.read("status"), b"VmRSS").get(b"VmRSS", 0) * _KIB
+    return 0
 
 
 def _descriptors(process: Process) -> int:

@@ -84,7 +84,7 @@ class Running:
     def usage(self) -> Usage:
         """What the program and all that it started use now."""
         if self._group is None:
-            return self._population.usage()
+            return self._population.usage(self.limits.memory_bytes)
         return Usage(self._group.memory(), self._group.processes(), *self._population.files())
 
     def cpu_seconds(self) -> float:
