@@ -82,7 +82,8 @@ class Surroundings:
         data: mounts for the student's code and for the checker.
         variables: environment variables, by which both find the data.
         pages: for making safe what is shown of the student's texts and outputs.
-        pool: of warm sandboxes, which belong to this process.
+        warm: modules that are imported once and not for each notebook.
+        pool: of warm sandboxes, which belong to this process and to no other.
     """
 
     kind: str
@@ -90,6 +91,7 @@ class Surroundings:
     data: Sequence[Mount] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
+    warm: tuple[str, ...] = ()
     pool: Pool | None = None
 
 
@@ -190,11 +192,15 @@ def _student_sandbox(around: Surroundings, work: Path | None, mounts: list[Mount
     return Sandbox(around.kind, around.limits, [*mounts, *around.data], work, variables)
 
 
-def warm_up(around: Surroundings) -> None:
-    """Let the libraries be imported for student code and for the checker at once, before they are needed."""
-    if around.pool is not None:
-        around.pool.prepare(_student_sandbox(around, None, host_mounts()))
-        around.pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
+def warmed(around: Surroundings) -> Surroundings:
+    """The same with a pool, in which libraries are being imported for student code and for the checker.
+
+    Whoever asks for it has to close the pool.
+    """
+    pool = Pool(around.warm)
+    pool.prepare(_student_sandbox(around, None, host_mounts()))
+    pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
+    return replace(around, pool=pool)
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from traitlets import Dict, Enum, List, Unicode, validate
+from traitlets import Dict, Enum, Int, List, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -61,6 +61,13 @@ class Proctor(Configurable):
         help="Modules that are imported once and not for each notebook: those that the course's notebooks and checks "
         "use, and that start no threads when they are imported. An empty list: each notebook starts from nothing, "
         "which takes longer.",
+    ).tag(config=True)
+
+    workers = Int(
+        0,
+        min=0,
+        help="How many submissions are graded at a time, each in a process of its own. 0: as many as cores that "
+        "grading may use, fewer if there is not enough memory. 1: one after the other, without further processes.",
     ).tag(config=True)
 
     extensions = Dict(

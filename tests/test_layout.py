@@ -37,6 +37,7 @@ FLOORS = {
         {"__main__", "plug_in"},
         {"plugin"},
         {"settings"},
+        {"jobs"},
         {"grading"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},

@@ -6,10 +6,8 @@ Commands and the formgrader's button use this class in place of nbgrader's own, 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +18,32 @@ from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED, Submission, warm_up
+from proctor.grading import FAILED
 from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
-from proctor.intake.rebuild import Rebuilt
-from proctor.intake.staging import Staged, state_of
+from proctor.intake.staging import state_of
+from proctor.jobs.capacity import default_workers
+from proctor.jobs.crew import Crew
+from proctor.jobs.job import Accident, Job
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import busy, gradebook_file, partial, points, reading
+from proctor.plugin import busy, gradebook_file, partial, points
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
-from proctor.plugin.run_times import RunTimes, graded
+from proctor.plugin.run_times import graded, unfinished
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.plugin.surroundings import surroundings
-from proctor.sandbox.bubblewrap import SandboxUnavailable, availability, unbound
-from proctor.sandbox.warm import Pool
+from proctor.sandbox.bubblewrap import availability, unbound
 from proctor.settings import Proctor
 
 STAGED = "proctor_staged"
 
 
 class Autograde(Batch):
-    """Grades submissions one after the other; prints a table of what became of each."""
+    """Grades submissions, several at a time; prints a table of what became of each."""
 
     regrade_stale = Bool(
         True,
@@ -65,8 +64,8 @@ class Autograde(Batch):
         if problem:
             self._refuse(problem)
         try:
-            settings.course_secret(self._root)
-            self._times = RunTimes(settings.all_limits())
+            self._secret = settings.course_secret(self._root)
+            self._around = surroundings(settings, self._root)
             settings.refuse_exposing(self._root, self._private())
             # Before anything reads it, since that would wait without a word.
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
@@ -76,17 +75,16 @@ class Autograde(Batch):
             self._refuse(str(error))
         if settings.sandbox == "bwrap" and unbound():
             self.log.warning(unbound())
-        self._rebuilt: dict[str, Rebuilt] = {}
-        self._broken: dict[str, str] = {}
-        self._staged: Staged | None = None
-        with self.running(STAGED), contextlib.closing(Pool(settings.warm)) as self._pool:
+        with self.running(STAGED):
             self._current.check()
-            warm_up(surroundings(settings, self._root, self._pool))
             super().start()
-            for line in self._pool.notes:
-                self.log.warning(line)
-            if unfinished := self._times.unfinished(self._outcomes):
-                self._refuse(unfinished)
+            if left := unfinished(self._outcomes):
+                self._refuse(left)
+
+    def crew(self, most: int) -> Crew:
+        """Who grades, at most so many submissions at a time."""
+        number = min(most, Proctor(parent=self).workers or default_workers())
+        return Crew(max(1, number), self._around, self._times.begin, self.lost)
 
     def _private(self) -> list[Path]:
         """What nobody in a sandbox may see, beside the course secret."""
@@ -137,10 +135,10 @@ class Autograde(Batch):
             self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
             return False
         self._current.begin(student_id, done, again)
-        self._before = done.state()
+        self._work.before = done.state()
         # What was graded is what will be: its points may stay until there are new ones. Those of anything else go now,
         # and with them the record that vouches for them, before what is handed in can make something fail.
-        self._same_as = state if same else None
+        self._work.same_as = state if same else None
         if not same:
             self._clear(assignment_id, student_id)
         return True
@@ -162,91 +160,87 @@ class Autograde(Batch):
 
     def init_assignment(self, assignment_id: str, student_id: str) -> None:
         """Stage the submission (regular files, rebuilt notebooks); only then what there is of an older one goes."""
-        self._times.begin(student_id)
         with self._files_of(assignment_id, student_id):
             self._prepare(assignment_id, student_id)
-        if self._staged.state == self._same_as:
-            Begun(self._root, assignment_id, student_id).write(self._same_as)
+        work = self._work
+        if work.staged.state == work.same_as:
+            Begun(self._root, assignment_id, student_id).write(work.same_as)
         else:
             self._clear(assignment_id, student_id)
         Finished(self._root, assignment_id, student_id).forget()
         kept = points.waiting_kept(self.coursedir, assignment_id, student_id)
         with kept, partial.whole_submission(self.coursedir, self._input_directory):
             super().init_assignment(assignment_id, student_id)
-        if self._staged.state != self._same_as:
+        if work.staged.state != work.same_as:
             # Once more: a first submission has its entries only now.
             points.clear(self.coursedir, assignment_id, student_id, self._expected())
         self._reached[student_id] = "not graded to its end"
-        self._run_earlier(assignment_id, student_id)
 
     def _files_of(self, assignment_id: str, student_id: str) -> contextlib.AbstractContextManager[None]:
         """Nobody collects into the student's folder meanwhile."""
         return busy.held(self._root, assignment_id, student_id, "copied", busy.SECONDS_TO_COPY, busy.FILES)
 
+    def make_job(self) -> Job:
+        """All that is needed to grade the submission in work, once nbgrader's steps before the run are done.
+
+        Raises:
+            OSError: something is wrong with this machine.
+        """
+        work, tasks = self._work, []
+        for name in partial.earlier(partial.all_notebooks(self.coursedir), self._expected()):
+            self.log.info("Running %s, whose results a later notebook may use", name)
+            tasks.append(work.task(name, work.rebuilt[name].notebook, self._secret, judged=False))
+        for path in work.notebooks:
+            name = Path(path).stem
+            try:
+                if name in work.prepared.broken:
+                    raise ProctorError(work.prepared.broken[name])
+                tasks.append(work.task(name, self.before_the_run(path, self._target(path)), self._secret))
+            except Exception as error:
+                if self.of_machine(error):
+                    raise
+                work.accidents[name] = Accident.of(error)
+        # Beside the notebooks lies nothing of the student's.
+        folder = Path(self._format_dest(work.assignment, work.student))
+        course_files = frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        return Job(work.assignment, work.student, tuple(tasks), work.staged.files, course_files)
+
+    def _target(self, notebook_filename: str) -> Path:
+        return Path(self._format_dest(self._work.assignment, self._work.student)) / Path(notebook_filename).name
+
     def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
-        """Resources with what the execution step needs."""
+        """Resources with what the steps after the run need."""
         resources = super().init_single_notebook_resources(notebook_filename)
-        names = resources["nbgrader"]
-        submission = self._submission(names["assignment"], names["student"], names["notebook"])
-        rebuilt = self._rebuilt[f"{names['student']}/{names['notebook']}"]
-        resources["proctor"] = {
-            "submission": submission,
-            "root": self._root,
-            "pool": self._pool,
-            "budget": self._times.budget(names["student"]),
-            "answers": reading.digests(rebuilt.notebook, self._staged.pictures),
-        }
+        resources["proctor"] = self._work.resources(self._root, resources["nbgrader"]["notebook"])
         return resources
 
-    def _submission(self, assignment_id: str, student_id: str, notebook: str) -> Submission:
-        return Submission(
-            assignment=assignment_id,
-            student=student_id,
-            notebook=notebook,
-            digest=self._staged.digest(notebook),
-            files=self._staged.files,
-            results=self._scratch / hashlib.sha256(student_id.encode()).hexdigest(),
-            notes=self._rebuilt[f"{student_id}/{notebook}"].notes,
-        )
-
-    def _run_earlier(self, assignment_id: str, student_id: str) -> None:
-        """With --notebook: what earlier notebooks make has to be there, and they are not graded."""
-        for name in partial.earlier(partial.all_notebooks(self.coursedir), self._expected()):
-            submission = self._submission(assignment_id, student_id, name)
-            rebuilt = self._rebuilt[f"{student_id}/{name}"]
-            self.log.info("Running %s, whose results a later notebook may use", name)
-            budget = self._times.budget(student_id)
-            partial.run(rebuilt, submission, Proctor(parent=self), self._root, budget, self._pool)
-
     def convert_single_notebook(self, notebook_filename: str) -> None:
-        """Grade one notebook; what goes wrong in it costs this notebook, and staff are told.
+        """Store what came of one notebook; what went wrong in it costs this notebook, and staff are told.
 
         Raises:
             Exception: something is wrong with this machine or the gradebook, which says nothing about the notebook.
         """
-        name = Path(notebook_filename).name
-        assignment, student = Path(notebook_filename).parent.name, Path(notebook_filename).parent.parent.name
-        # An older one that nbgrader has made read-only can't be written over.
-        (Path(self._format_dest(assignment, student)) / name).unlink(missing_ok=True)
-        try:
-            if notebook_filename in self._broken:
-                raise ProctorError(self._broken[notebook_filename])
-            super().convert_single_notebook(notebook_filename)
-        except (KeyboardInterrupt, SandboxUnavailable):
-            raise
-        except Exception as error:
-            if self.of_machine(error):
-                raise
-            details = str(error) if isinstance(error, ProctorError) else traceback.format_exc()
-            self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
-            self._give_nothing(notebook_filename, f"{type(error).__name__}: {error}")
+        name = Path(notebook_filename).stem
+        accident = self._work.accident(name)
+        if accident is None:
+            try:
+                self.after_the_run(self._target(notebook_filename))
+                return
+            except Exception as error:
+                if self.of_machine(error):
+                    raise
+                accident = Accident.of(error)
+        if self.of_machine(accident.again()):
+            raise accident.again()
+        self.log.error("%s could not be graded, 0 points: %s", notebook_filename, accident.details)
+        self._give_nothing(name, accident.said)
 
     def set_permissions(self, assignment_id: str, student_id: str) -> None:
         """After the last notebook: compare record and gradebook, and note that the submission is finished."""
         super().set_permissions(assignment_id, student_id)
         differences, notes, failed = [], 0, []
         # A run for one notebook leaves a submission finished that was: all its records are looked at then.
-        finished = self.coursedir.notebook_id == "*" or self._before == self._staged.state
+        finished = self.coursedir.notebook_id == "*" or self._work.before == self._work.staged.state
         for name in partial.all_notebooks(self.coursedir) if finished else self._expected():
             try:
                 record = verdict.load(verdict.record_path(self._root, assignment_id, student_id, name))
@@ -259,7 +253,7 @@ class Autograde(Batch):
         for line in differences:
             self.log.error("%s: gradebook and verdicts differ: %s", student_id, line)
         # Without a state the next start takes the submission up again.
-        state = self._staged.state if finished and not failed else None
+        state = self._work.staged.state if finished and not failed else None
         made_with = self._current.made_with(student_id, self._expected())
         Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
         if state is not None:
@@ -269,8 +263,8 @@ class Autograde(Batch):
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            word = self._current.outcome(student_id)
-            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable, word)
+            word, staged = self._current.outcome(student_id), self._work.staged
+            self._outcomes[student_id] = graded(notes, staged.matched.lost, staged.unreadable, word)
 
     def _expected(self) -> list[str]:
         assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id
@@ -288,16 +282,14 @@ class Autograde(Batch):
         names = self._expected()
         ready = prepare(
             self._submitted(assignment_id, student_id),
-            self._scratch / "files",
+            self._work.folder / "files",
             folder,
             {name: source / f"{name}.ipynb" for name in partial.all_notebooks(self.coursedir)},
             self._own_files(assignment_id, source),
         )
         for line in ready.staged.for_staff:
             self.log.warning("%s: %s", printable(student_id), line)
-        self._staged = ready.staged
-        self._rebuilt |= {f"{student_id}/{name}": rebuilt for name, rebuilt in ready.rebuilt.items()}
-        self._broken |= {str(folder / f"{name}.ipynb"): why for name, why in ready.broken.items()}
+        self._work.prepared = ready
         self.notebooks = [str(folder / f"{name}.ipynb") for name in names]
 
     def _own_files(self, assignment_id: str, source: Path) -> dict[str, Path]:
@@ -309,17 +301,16 @@ class Autograde(Batch):
         kept = self.exclude_overwriting.get(assignment_id, [])
         return {path: place for path, place in found.items() if path not in kept}
 
-    def _give_nothing(self, notebook_filename: str, why: str) -> None:
+    def _give_nothing(self, name: str, why: str) -> None:
         """An autograded notebook in which every test cell has failed, with 0 points in the gradebook."""
-        resources = self.init_single_notebook_resources(notebook_filename)
-        submission = resources["proctor"]["submission"]
-        notebook = self._rebuilt[f"{submission.student}/{submission.notebook}"].notebook
-        take_pictures(notebook, Album(Proctor(parent=self).page_limits(), submission.handed_in))
+        submission = self._work.submission(name)
+        notebook = self._work.rebuilt[name].notebook
+        take_pictures(notebook, Album(self._around.pages, submission.handed_in))
         for cell in notebook["cells"]:
             if notebook_cells.role(cell) == "test":
                 text = f"not graded: {why}"
                 cell["outputs"] = [{"output_type": "error", "ename": FAILED, "evalue": text, "traceback": [text]}]
-        path = Path(self._format_dest(submission.assignment, submission.student)) / f"{submission.notebook}.ipynb"
+        path = self._target(f"{name}.ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(nbformat.writes(nbformat.from_dict(notebook)), encoding="utf-8")
         record = verdict.record_path(self._root, submission.assignment, submission.student, submission.notebook)

@@ -1,4 +1,4 @@
-"""The run of nbgrader's autograding over all submissions: one at a time under its lock, and every accident in a line.
+"""The run of nbgrader's autograding over all submissions: each under its lock, and every accident in a line.
 
 Takes the place of nbgrader's own loop, which prints tracebacks and ends with the first accident of the gradebook.
 """
@@ -6,15 +6,17 @@ Takes the place of nbgrader's own loop, which prints tracebacks and ends with th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import NoReturn
 
 from nbgrader.apps.baseapp import NbGrader
-from nbgrader.converters import Autograde as NbgraderAutograde
 from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import DBAPIError
 
@@ -22,14 +24,21 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.plugin import busy, gradebook_file, last_words, room
+from proctor.plugin.in_work import InWork
+from proctor.plugin.progress import Progress, terminal
+from proctor.plugin.run_state import forget_killed
+from proctor.plugin.run_times import RunTimes
 from proctor.plugin.stopping import Stopping
+from proctor.plugin.two_halves import TwoHalves
+from proctor.sandbox import cgroups
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.staff_files import make_top, staff_only
 
 AGAIN = "run this command again"
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class Batch(NbgraderAutograde):
+class Batch(TwoHalves):
     """The loop, what it needs before each submission, and how it ends."""
 
     @contextlib.contextmanager
@@ -45,11 +54,13 @@ class Batch(NbgraderAutograde):
         # By student, in plain words: what became of the submission, and how far it has come.
         self._outcomes: dict[str, str] = {}
         self._reached: dict[str, str] = {}
+        self._times = RunTimes()
         self.stopping, own = Stopping(), []
         with self.stopping.listening(), staff_only(self.coursedir.groupshared):
             try:
                 sweep()
                 sweep(self._root, staged)
+                forget_killed(self._root)
                 own.append(OwnFolder("results-"))
                 self._scratch = own[0].path
                 self.ready()
@@ -65,6 +76,9 @@ class Batch(NbgraderAutograde):
                 self.stopping.end()
                 for folder in own:
                     folder.remove()
+                # What a process of this run has left that was killed.
+                sweep()
+                cgroups.sweep()
                 self._print_table()
         if self.stopping.number is not None:
             self._end_stopped()
@@ -90,32 +104,122 @@ class Batch(NbgraderAutograde):
         room.check([self._scratch])
 
     def convert_notebooks(self) -> None:
-        """Grade one submission after the other.
+        """Grade the submissions, several at a time; what this process does for each it does alone.
 
         Raises:
             NbGraderException: the run can't go on; the log says why.
         """
-        places = sorted(self.assignments)
         excluded = (self.coursedir.student_id_exclude or "").split(",")
-        for number, place in enumerate(places):
-            assignment, student = Path(place).name, Path(place).parent.name
-            if student in excluded:
-                continue
-            self.notebooks = sorted(self.assignments[place])
-            try:
-                self.stopping.check()
-                self.ready()
-            except ProctorError as error:
-                left = len(places) - number
-                self._refuse(f"{error}. {left} submissions were not looked at, from {printable(student)} on")
-            self._grade_alone(assignment, student)
+        places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
+        self._crew, self._in_work, self._said_once = self.crew(len(places)), {}, set()
+        how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
+        self._progress = Progress(*how_far, terminal())
+        with self._progress.shown():
+            refusal = self._all(places)
+        if refusal:
+            self._refuse(refusal)
 
-    def _grade_alone(self, assignment: str, student: str) -> None:
+    def _all(self, places: deque[str]) -> str:
+        """Grade them; if some of them could not be looked at, why."""
+        refusal = ""
         try:
-            with busy.held(self._root, assignment, student, "graded"):
-                self._grade_one(assignment, student)
+            while (places and not refusal) or self._in_work:
+                more = bool(places) and not refusal and len(self._in_work) < self._crew.ahead
+                if more:
+                    refusal = self._take_up(places)
+                for future in self._ended(0.0 if more else _SECONDS_BETWEEN_LOOKS):
+                    self._finish(future, self._in_work.pop(future))
+                self._progress.look()
         except KeyboardInterrupt:
-            self._outcomes[student] = f"{self._so_far(student)}: stopped by {self.stopping.name}; {AGAIN}"
+            for work in self._in_work.values():
+                self._stopped(work)
+            raise
+        finally:
+            self.stopping.end()
+            self._crew.end()
+            for work in self._in_work.values():
+                work.close()
+        return refusal
+
+    def _ended(self, seconds: float) -> list[Future]:
+        """Jobs that have ended, after waiting for one."""
+        self.stopping.check()
+        done = wait(self._in_work, seconds, FIRST_COMPLETED).done
+        self.stopping.check()
+        return sorted(done, key=lambda one: self._in_work[one].student)
+
+    def _take_up(self, places: deque[str]) -> str:
+        """Give out the job of the next submission, if it is to be graded; if nothing can be graded any more, why."""
+        place = places.popleft()
+        assignment, student = Path(place).name, Path(place).parent.name
+        self.notebooks = sorted(self.assignments[place])
+        try:
+            self.stopping.check()
+            self.ready()
+        except ProctorError as error:
+            return f"{error}. {len(places) + 1} submissions were not looked at, from {printable(student)} on"
+        folder = self._scratch / hashlib.sha256(student.encode()).hexdigest()
+        self._work = work = InWork(assignment, student, folder)
+        try:
+            with self._accidents(work):
+                work.holding.enter_context(busy.held(self._root, assignment, student, "graded"))
+                if self._staged():
+                    self._in_work[self._crew.do(work.folder, student)] = work
+        finally:
+            if work not in self._in_work.values():
+                work.close()
+                self._progress.ended(student, self._outcomes.get(student, ""), graded=False)
+        return ""
+
+    def _staged(self) -> bool:
+        """Whether the submission in work is to be graded; then its job lies in its folder."""
+        work = self._work
+        if not self.init_destination(work.assignment, work.student):
+            return False
+        self._crew.start()
+        self.run_pre_convert_hook()
+        self.init_assignment(work.assignment, work.student)
+        work.notebooks = list(self.notebooks)
+        work.give(self.make_job())
+        return True
+
+    def _finish(self, future: Future, work: InWork) -> None:
+        """Store what came of a job."""
+        self._work, self.notebooks = work, work.notebooks
+        try:
+            with self._accidents(work):
+                self._taken(future, work)
+                for notebook in self.notebooks:
+                    self.stopping.check()
+                    self.convert_single_notebook(notebook)
+                self.set_permissions(work.assignment, work.student)
+                self.run_post_convert_hook()
+        finally:
+            work.close()
+            self._progress.ended(work.student, self._outcomes.get(work.student, ""), graded=True)
+
+    def _taken(self, future: Future, work: InWork) -> None:
+        try:
+            future.result()
+            done = work.take()
+        except Exception:
+            self._times.end(work.student)
+            raise
+        self._times.end(work.student, done.seconds, done.used_up)
+        for line in done.for_staff:
+            if line not in self._said_once:
+                self._said_once.add(line)
+                self.log.warning(line)
+        if done.accident is not None:
+            raise done.accident.again()
+
+    @contextlib.contextmanager
+    def _accidents(self, work: InWork) -> Iterator[None]:
+        """What goes wrong costs this submission, and is said in its line."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._stopped(work)
             raise
         except Exception as error:
             said = self.meaning(error)
@@ -123,19 +227,15 @@ class Batch(NbgraderAutograde):
                 # Nobody has foreseen this one.
                 self.log.error(traceback.format_exc())
                 said = f"{type(error).__name__}: {error}"
-            self._outcomes[student] = f"{self._so_far(student)}: {said}"
-            self.log.error("%s: %s", printable(student), self._outcomes[student])
+            self._outcomes[work.student] = f"{self._so_far(work.student)}: {said}"
+            self.log.error("%s: %s", printable(work.student), self._outcomes[work.student])
 
-    def _grade_one(self, assignment: str, student: str) -> None:
-        if not self.init_destination(assignment, student):
-            return
-        self.run_pre_convert_hook()
-        self.init_assignment(assignment, student)
-        for notebook in self.notebooks:
-            self.stopping.check()
-            self.convert_single_notebook(notebook)
-        self.set_permissions(assignment, student)
-        self.run_post_convert_hook()
+    def _stopped(self, work: InWork) -> None:
+        self._outcomes[work.student] = f"{self._so_far(work.student)}: stopped by {self.stopping.name}; {AGAIN}"
+
+    def lost(self, student: str) -> None:
+        """The process that graded a submission has died."""
+        self.log.warning("%s: the process that graded it was ended; it is graded again", printable(student))
 
     def meaning(self, error: Exception) -> str | None:
         """What an error says to staff, with what to do; None if it is not one that was foreseen."""

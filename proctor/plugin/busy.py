@@ -71,6 +71,15 @@ class Holder:
             return psutil.pid_exists(self.pid)
 
 
+def me(doing: str) -> Holder:
+    """This process, from now on.
+
+    Args:
+        doing: what for.
+    """
+    return Holder(_account(), socket.gethostname(), os.getpid(), time.time(), doing)
+
+
 @contextlib.contextmanager
 def held(root: Path, assignment: str, student: str, doing: str, wait: float = 0.0, part: str = "") -> Iterator[None]:
     """Hold the lock of a submission.
@@ -84,11 +93,11 @@ def held(root: Path, assignment: str, student: str, doing: str, wait: float = 0.
     Raises:
         ProctorError: somebody else holds it; the message says who. Or the lock can't be made.
     """
-    me = Holder(_account(), socket.gethostname(), os.getpid(), time.time(), doing)
+    holding = me(doing)
     path = lock_path(root, assignment, student, part)
     try:
         make_folder(path.parent, root / verdict.FOLDER)
-        descriptor = _take(path, me, wait)
+        descriptor = _take(path, holding, wait)
     except OSError as error:
         raise ProctorError(f"{path}: can't be written ({error.strerror}); make room or correct its rights") from error
     try:

@@ -1,33 +1,32 @@
-"""nbgrader's execution step, done by the engine: takes the place of ``Execute`` among the autograding preprocessors."""
+"""nbgrader's execution step: takes the place of ``Execute`` among the autograding preprocessors.
+
+Notebooks are run before, one job for each submission (`proctor.jobs`); this puts in what came of it.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import nbformat
 from nbgrader.preprocessors import Execute as NbgraderExecute
 
 from proctor.checking import verdict
-from proctor.grading import Submission, grade, keys_of
-from proctor.plugin.surroundings import surroundings
-from proctor.settings import Proctor
+from proctor.errors import ProctorError
+from proctor.jobs.job import Graded
 
 
 class Execute(NbgraderExecute):
-    """Runs a notebook in the sandbox and writes outputs from which nbgrader reads the checker's verdicts."""
+    """Puts in outputs from which nbgrader reads the checker's verdicts, and stores the record of those."""
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: dict) -> tuple[nbformat.NotebookNode, dict]:
-        """Grade the notebook; needs ``resources["proctor"]``, which `proctor.plugin.autograde` provides."""
-        submission: Submission = resources["proctor"]["submission"]
-        root: Path = resources["proctor"]["root"]
-        settings = Proctor(parent=self)
-        # Beside the notebook lies nothing of the student's.
-        folder = Path(resources["metadata"]["path"])
-        submission.course_files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        content = nbformat.from_dict(nb)
-        keys = keys_of(settings.course_secret(root), submission)
-        around = surroundings(settings, root, resources["proctor"]["pool"])
-        record = grade(content, submission, around, keys, resources["proctor"]["budget"])
-        record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
-        resources["proctor"]["record"] = record
-        return nbformat.from_dict(content), resources
+        """Take the graded notebook; needs ``resources["proctor"]``, which `proctor.plugin.autograde` provides.
+
+        Raises:
+            ProctorError: there is none, or it is another's.
+        """
+        ours, names = resources["proctor"], resources["nbgrader"]
+        place = names["assignment"], names["student"], names["notebook"]
+        graded: Graded | None = ours["graded"]
+        if graded is None or (graded.record.assignment, graded.record.student, graded.record.notebook) != place:
+            raise ProctorError(f"{names['notebook']}: there is no result of this notebook; grade it again")
+        graded.record.save(verdict.record_path(ours["root"], *place))
+        ours["record"] = graded.record
+        return nbformat.from_dict(graded.notebook), resources

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
-
-from proctor.grading import Submission, keys_of, run_for_results
-from proctor.intake.rebuild import Rebuilt
-from proctor.plugin.surroundings import surroundings
-from proctor.sandbox.budget import Budget
-from proctor.sandbox.warm import Pool
-from proctor.settings import Proctor
 
 
 def all_notebooks(coursedir: CourseDirectory) -> list[str]:
@@ -48,19 +40,3 @@ def whole_submission(coursedir: CourseDirectory, folder: str) -> Iterator[None]:
         yield
     finally:
         coursedir.submitted_directory = before
-
-
-def run(notebook: Rebuilt, submission: Submission, settings: Proctor, root: Path, budget: Budget, pool: Pool) -> None:
-    """Run a notebook for its results.
-
-    Args:
-        settings: of the course.
-        root: the course's folder.
-        budget: what is left of the submission's time.
-        pool: of warm sandboxes.
-
-    Raises:
-        SandboxUnavailable: there is no usable sandbox.
-    """
-    keys = keys_of(settings.course_secret(root), submission)
-    run_for_results(notebook.notebook, submission, surroundings(settings, root, pool), keys, budget)

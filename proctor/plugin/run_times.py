@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from proctor.grading import submission_budget
 from proctor.intake.copier import printable
-from proctor.sandbox.budget import Budget
-from proctor.sandbox.limits import Limits
 
 _SHOWN = 10
 
@@ -34,40 +31,51 @@ def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), 
     return f"{said}{';' if parts else ','} {notes} note{'s' if notes > 1 else ''}" if notes else said
 
 
-class RunTimes:
-    """One budget for all notebooks of a student's submission, and what became of it.
+def trouble(said: str) -> bool:
+    """Whether a submission of which this is said was not graded to its end."""
+    return not said.startswith("graded")
 
-    A run with ``--notebook`` grades one notebook of each student and runs those before it, on the same budget.
+
+def unfinished(outcomes: Mapping[str, str]) -> str:
+    """Who was not graded to the end, in a line for the log; empty if nobody."""
+    found = sorted(student for student, said in outcomes.items() if trouble(said))
+    names = ", ".join(printable(student) for student in found[:_SHOWN])
+    return f"{len(found)} submissions were not graded to their end ({names}); the table says why" if found else ""
+
+
+class RunTimes:
+    """How long each submission took, and whose time was used up.
 
     Args:
         clock: seconds of a clock that only goes forward.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits, self._clock = limits, clock
-        self._student: str | None = None
-        self._budget: Budget | None = None
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._used_up: dict[str, str] = {}
 
     def begin(self, student: str) -> None:
-        """From now on it is this student's time; that of the one before is over."""
-        self.end()
-        self._student, self._budget = student, submission_budget(self._limits, self._clock)
+        """Grading this student's submission begins, perhaps once more."""
+        self._begun[student] = self._clock()
 
-    def budget(self, student: str) -> Budget:
-        """What all notebooks of this student may cost together, from `begin` on."""
-        if student != self._student:
-            self.begin(student)
-        return self._budget
+    def end(self, student: str, seconds: float | None = None, used_up: str = "") -> None:
+        """It has ended.
 
-    def end(self) -> None:
-        """The time of the last student is over."""
-        if self._student is not None:
-            self._seconds[self._student] = self._budget.used()
-            if self._budget.up():
-                self._used_up[self._student] = self._budget.why
-        self._student = None
+        Args:
+            seconds: how long that took; since `begin` if None.
+            used_up: whose time was used up, in plain words; empty if none was.
+        """
+        begun = self._begun.pop(student, self._clock())
+        self._seconds[student] = self._clock() - begun if seconds is None else seconds
+        if used_up:
+            self._used_up[student] = used_up
+
+    def running(self) -> list[tuple[str, float]]:
+        """Who is being graded, and for how many seconds, longest first."""
+        now = self._clock()
+        return sorted(((name, now - since) for name, since in dict(self._begun).items()), key=lambda one: -one[1])
 
     def table(self, outcomes: Mapping[str, str], remark: str = "") -> str:
         """A line for each student, with what came of the submission, and one with the slowest.
@@ -76,17 +84,12 @@ class RunTimes:
             outcomes: by student.
             remark: put behind each of them.
         """
-        self.end()
+        for name, _ in self.running():
+            # The run was stopped meanwhile.
+            self.end(name)
         width = max(map(len, outcomes), default=0)
         lines = [f"{name:{width}}  {said}{self._remark(name)}{remark}" for name, said in sorted(outcomes.items())]
         return "\n".join([*lines, *self._slowest()])
-
-    @staticmethod
-    def unfinished(outcomes: Mapping[str, str]) -> str:
-        """Who was not graded to the end, in a line for the log; empty if nobody."""
-        found = sorted(student for student, said in outcomes.items() if not said.startswith("graded"))
-        names = ", ".join(printable(student) for student in found[:_SHOWN])
-        return f"{len(found)} submissions were not graded to their end ({names}); the table says why" if found else ""
 
     def _remark(self, student: str) -> str:
         return f"; {self._used_up[student]}" if student in self._used_up else ""

@@ -13,6 +13,8 @@ import os
 import time
 from pathlib import Path
 
+import psutil
+
 from proctor.sandbox.limits import Limits
 
 # What is lost without a group, for the person who grades, and how to have one.
@@ -27,6 +29,7 @@ _SECONDS_TO_EMPTY = 5.0
 # The files that no program uses any more are in the page cache too, and the kernel takes them back when it needs to.
 _HELD = ("anon", "shmem", "sock", "kernel_stack", "pagetables", "percpu", "slab_unreclaimable")
 _numbers = itertools.count()
+_told: list[Path | None] = []
 
 
 class Group:
@@ -85,24 +88,53 @@ class Group:
             time.sleep(0.05)
 
     def _write(self, name: str, text: str) -> None:
-        # Not made where it isn't: only the kernel makes files here.
-        descriptor = os.open(self.path / name, os.O_WRONLY)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        _put(self.path / name, text)
 
     def _numbers(self, name: str) -> dict[str, int]:
         lines = (line.split() for line in (self.path / name).read_text().splitlines())
         return {line[0]: int(line[1]) for line in lines if len(line) == 2}
 
 
-@functools.cache
-def delegated() -> Path | None:
-    """The folder in which this process may make groups with limits for memory and processes; None if there is none.
+def _put(path: Path, text: str) -> None:
+    # Not made where it isn't: only the kernel makes files here.
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
-    That is its own group, if the process is alone in it or it is the machine's topmost. The process moves into a group
-    below, since one that holds processes can't give limits to others.
+
+def sweep() -> None:
+    """Remove the groups of processes of this engine that were killed; what runs in them ends."""
+    parent = delegated()
+    for path in parent.glob("proctor-*-*") if parent is not None else ():
+        pid = path.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                _put(path / "cgroup.kill", "1")
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def use(folder: Path | None) -> None:
+    """Let `delegated` say what it says in the process that has started this one, and that has moved into another group.
+
+    Args:
+        folder: what it says there.
+    """
+    _told.append(folder)
+
+
+def delegated() -> Path | None:
+    """The folder in which this process may make groups with limits for memory and processes; None if there is none."""
+    return _told[-1] if _told else _found()
+
+
+@functools.cache
+def _found() -> Path | None:
+    """Look for it: it is this process's own group, if the process is alone in it or it is the machine's topmost.
+
+    The process moves into a group below, since one that holds processes can't give limits to others.
     """
     own = _own_group()
     if own is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import pwd
 import secrets
@@ -16,6 +17,7 @@ import socket
 import stat
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 PREFIX = "proctor-"
@@ -26,6 +28,9 @@ _SECONDS_WITHOUT_LOCK = 3_600.0
 # below "nobody".
 _HIGH = range(0x7000_0000, 0x7000_0000 + 2**24)
 _LOW = range(65_000, 65_534)
+# After so many more the first has long been started, and is seen among the processes.
+_MAX_CLAIMS = 2_000
+_claims: deque[socket.socket] = deque(maxlen=8)
 
 
 class OwnFolder:
@@ -95,13 +100,29 @@ def new_account() -> int:
     """Number of a user, and of a group, that belong to nobody and to no process; for root, who alone can become it."""
     numbers = _HIGH if _mapped(_HIGH) else _LOW
     taken = _of_processes()
-    while True:
+    for attempt in itertools.count():
         number = numbers.start + secrets.randbelow(len(numbers))
         try:
             pwd.getpwuid(number)
         except KeyError:
-            if number not in taken:
+            # Nobody can keep grading from going on by claiming all of them.
+            if number not in taken and (_claimed(number) or attempt > _MAX_CLAIMS):
                 return number
+
+
+def _claimed(number: int) -> bool:
+    """Claim an account until its first process runs; False if another process of this machine is just doing so."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # In no file system; the name is free again when its socket, or its process, is gone.
+        claim.bind(f"\0proctor-account-{number}")
+    except OSError:
+        claim.close()
+        return False
+    if len(_claims) == _claims.maxlen:
+        _claims[0].close()
+    _claims.append(claim)
+    return True
 
 
 def _is_ours(path: Path) -> bool:

@@ -219,6 +219,7 @@ def test_stock_nbgrader_gives_the_same_points(course, undisturbed):
 def test_a_checker_that_cannot_start_means_zero_points_a_loud_line_and_another_try(course):
     configure(
         course,
+        "c.Proctor.workers = 1\n"
         "import proctor.checking.questions, proctor.grading\n"
         "starts = []\n"
         "def checker(*args):\n"
@@ -237,7 +238,7 @@ def test_a_checker_that_cannot_start_means_zero_points_a_loud_line_and_another_t
     again = course.nbgrader("autograde", exercise.ASSIGNMENT, "--student=b*")
     assert "ben  graded before" in again
     course.folder.joinpath("nbgrader_config.py").write_text(
-        (course.folder / "nbgrader_config.py").read_text().partition("import proctor.checking.questions")[0]
+        (course.folder / "nbgrader_config.py").read_text().partition("c.Proctor.workers = 1")[0]
     )
     course.nbgrader("autograde", exercise.ASSIGNMENT)
     assert course.points() == {"ada": EXPECTED["ada"], "ben": EXPECTED["ben"]}
@@ -303,7 +304,8 @@ def test_what_is_handed_in_while_the_older_one_is_graded_is_graded_by_the_next_s
     plain = (course.folder / "nbgrader_config.py").read_text()
     configure(
         course,
-        "import pathlib, proctor.plugin.execute as step\n"
+        "c.Proctor.workers = 1\n"
+        "import pathlib, proctor.jobs.doing as step\n"
         "graded = step.grade\n"
         "def grade(*args):\n"
         f"    pathlib.Path({str(helper)!r}).write_text('TIMES = 2')\n"

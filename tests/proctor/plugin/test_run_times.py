@@ -2,8 +2,7 @@
 
 import pytest
 
-from proctor.plugin.run_times import RunTimes, graded
-from proctor.sandbox.limits import Limits
+from proctor.plugin.run_times import RunTimes, graded, unfinished
 
 
 class Clock:
@@ -19,31 +18,41 @@ def clock():
     return Clock()
 
 
-def test_all_notebooks_of_a_student_share_one_budget_and_the_next_student_has_a_new_one(clock):
-    times = RunTimes(Limits(), clock)
+def test_whose_time_was_used_up_stands_in_the_table(clock):
+    times = RunTimes(clock)
     times.begin("ada")
-    first = times.budget("ada").part("the notebook", 900.0)
-    clock.time += 1700
-    second = times.budget("ada").part("the notebook", 900.0)
-    assert (first.up(), second.left()) == (True, 40.0)
-    clock.time += 40
-    assert times.budget("ada").part("the notebook", 900.0).up()
     times.begin("bob")
-    assert times.budget("bob").left() == 1740.0
+    clock.time += 5
+    assert times.running() == [("ada", 5.0), ("bob", 5.0)]
+    times.end("ada", 1740.0, "the time for the submission was used up (29 minutes)")
+    times.end("bob", 3.0)
+    assert times.running() == []
     lines = times.table({"bob": "graded", "ada": "graded, 1 notes", "nobody": "graded before"}, "!").splitlines()
-    assert lines[:3] == [
+    assert lines == [
         "ada     graded, 1 notes; the time for the submission was used up (29 minutes)!",
         "bob     graded!",
         "nobody  graded before!",
+        "slowest: ada 1740 s, bob 3 s",
     ]
 
 
+def test_who_was_being_graded_when_a_run_was_stopped_has_taken_time_too(clock):
+    times = RunTimes(clock)
+    times.begin("ada")
+    clock.time += 2
+    # Begun again after the death of a worker.
+    times.begin("ada")
+    clock.time += 4
+    assert times.table({"ada": "stopped"}).splitlines() == ["ada  stopped", "slowest: ada 4 s"]
+
+
 def test_the_slowest_are_named_at_most_ten(clock):
-    times = RunTimes(Limits(), clock)
+    times = RunTimes(clock)
     assert times.table({"ada": "graded before"}) == "ada  graded before"
     for number in range(12):
         times.begin(f"student{number:02}")
         clock.time += number
+        times.end(f"student{number:02}")
     (line,) = times.table({}).splitlines()
     assert line.startswith("slowest: student11 11 s, student10 10 s, ")
     assert line.endswith("student02 2 s")
@@ -58,4 +67,4 @@ def test_what_was_not_found_stands_in_the_table_before_harmless_notes():
     )
     assert graded(0, {"1a": "not handed in"}) == "graded, but 1 notebook was not handed in: 1a"
     # Such a submission was graded to its end all the same.
-    assert RunTimes.unfinished({"ada": graded(0, lost)}) == ""
+    assert unfinished({"ada": graded(0, lost)}) == ""

@@ -108,19 +108,36 @@ def own(tmp_path, monkeypatch):
 def test_a_group_with_others_in_it_is_left_alone(own):
     (own / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
     before = sorted(own.rglob("*"))
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
     assert sorted(own.rglob("*")) == before
 
 
 def test_a_group_without_control_of_memory_is_of_no_use(own):
     (own / "cgroup.controllers").write_text("cpu pids\n")
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
     assert not (own / "proctor-engine").exists()
 
 
 def test_without_version_2_there_is_none(monkeypatch):
     monkeypatch.setattr(cgroups, "_own_group", lambda: None)
-    assert cgroups.delegated.__wrapped__() is None
+    assert cgroups._found.__wrapped__() is None
+
+
+def test_a_worker_uses_what_its_coordinator_has_found_and_groups_of_killed_ones_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroups, "_told", [])
+    monkeypatch.setattr(cgroups, "_own_group", lambda: None)
+    cgroups.use(tmp_path)
+    assert cgroups.delegated() == tmp_path
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"proctor-{ended.pid}-3", f"proctor-{os.getpid()}-0", "proctor-engine", "other"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    cgroups.sweep()
+    assert {path.name for path in tmp_path.iterdir()} == set(names[1:])
+    cgroups.use(None)
+    assert cgroups.delegated() is None
+    cgroups.sweep()
 
 
 def test_what_is_not_bounded_is_said_in_one_line(monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proctor.sandbox import folders
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.folders import OwnFolder, left_by_others, new_account, sweep
 from proctor.sandbox.limits import Limits
@@ -157,3 +158,24 @@ def test_accounts_belong_to_nobody():
     assert len(numbers) > 10
     used = {line.split(":")[2] for line in Path("/etc/passwd").read_text().splitlines()}
     assert not used & set(map(str, numbers))
+
+
+def test_two_that_choose_the_same_account_at_once_do_not_both_get_it(monkeypatch):
+    # Neither has a process yet by which the other could see it.
+    monkeypatch.setattr(folders, "_of_processes", set)
+    drawn = iter([5, 5, 5, 6])
+    monkeypatch.setattr(folders.secrets, "randbelow", lambda number: next(drawn))
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from proctor.sandbox import folders; "
+    program += (
+        "folders.secrets.randbelow = lambda number: 5; print(folders.new_account(), flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(ROOT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    theirs = int(other.stdout.readline())
+    assert new_account() == theirs + 1
+    other.communicate("")
+    monkeypatch.setattr(folders.secrets, "randbelow", lambda number: 5)
+    assert new_account() == theirs
+    monkeypatch.setattr(folders, "_MAX_CLAIMS", 3)
+    assert new_account() == theirs

@@ -1,0 +1,1 @@
+"""What grading one student's submission needs and brings, as plain data, and the processes that do it side by side."""

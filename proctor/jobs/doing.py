@@ -1,0 +1,77 @@
+"""Does a job: grades the notebooks of one student's submission, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from proctor.grading import Submission, Surroundings, grade, run_for_results, submission_budget
+from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, save, unpack
+from proctor.sandbox.bubblewrap import SandboxUnavailable
+from proctor.sandbox.budget import Budget
+from proctor.sandbox.folders import OwnFolder
+
+JOB, DONE = "job", "done"
+
+
+def run(job: Job, around: Surroundings) -> Done:
+    """Grade a submission, on one budget of time; what a notebook makes, later ones use.
+
+    An accident in a notebook costs this notebook. One in a notebook that is only run, or a sandbox that can't be had,
+    ends the job.
+    """
+    done, budget = Done(), submission_budget(around.limits)
+    try:
+        with _folders(job) as (files, results):
+            for task in job.tasks:
+                _do(task, _submission(job, task, files, results), around, budget, done)
+    except Exception as error:
+        done.accident = Accident.of(error)
+    done.seconds, done.used_up = budget.used(), budget.why if budget.up() else ""
+    done.for_staff = tuple(around.pool.notes) if around.pool is not None else ()
+    return done
+
+
+def run_in(folder: Path, around: Surroundings) -> None:
+    """Do the job that lies in a folder, and put beside it what came of it."""
+    save(folder / DONE, run(load(folder / JOB), around))
+
+
+@contextlib.contextmanager
+def _folders(job: Job) -> Iterator[tuple[Path, Path]]:
+    own = OwnFolder("results-")
+    try:
+        files = job.files
+        if isinstance(files, bytes):
+            unpack(files, own.path / "files")
+            files = own.path / "files"
+        yield files, own.path / "results"
+    finally:
+        own.remove()
+
+
+def _submission(job: Job, task: Task, files: Path, results: Path) -> Submission:
+    return Submission(
+        assignment=job.assignment,
+        student=job.student,
+        notebook=task.name,
+        digest=task.digest,
+        files=files,
+        results=results,
+        notes=list(task.notes),
+        course_files=job.course_files,
+    )
+
+
+def _do(task: Task, submission: Submission, around: Surroundings, budget: Budget, done: Done) -> None:
+    if not task.judged:
+        run_for_results(task.notebook, submission, around, task.keys, budget)
+        return
+    try:
+        record = grade(task.notebook, submission, around, task.keys, budget)
+        done.found[task.name] = Graded(task.notebook, record)
+    except SandboxUnavailable:
+        raise
+    except Exception as error:
+        done.found[task.name] = Accident.of(error)

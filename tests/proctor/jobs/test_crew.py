@@ -1,0 +1,225 @@
+"""Submissions graded side by side: the same as one after the other, whatever becomes of the processes meanwhile."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import exercise
+import psutil
+import pytest
+from course_folder import ROOT, Course
+from nbgrader.api import Gradebook
+
+from proctor.plugin.status import status
+from proctor.sandbox.bubblewrap import availability
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
+]
+OTHER = "follow_up"
+# What is made anew each time that something is graded: names of rows, and times.
+ODD = re.compile(r"^(id|.*_id|timestamp)$")
+
+
+def _made(handed: exercise.Handed) -> None:
+    """Its second notebook uses what the first one makes."""
+    handed.answer("q1_double", "def double(x):\n    return 2 * x\n\nopen('made.py', 'w').write('THREE = 3')")
+    (handed.folder / "submission_secret.txt").write_text("ab" * 64)
+    handed.write()
+    released = handed.folder.parents[2] / "release" / exercise.ASSIGNMENT / f"{OTHER}.ipynb"
+    second = json.loads(released.read_text())
+    next(cell for cell in second["cells"] if cell["id"] == "q5_last")["source"] = (
+        "import made\n\ndef last(x):\n    return x + made.THREE - 3"
+    )
+    (handed.folder / f"{OTHER}.ipynb").write_text(json.dumps(second))
+
+
+def _wrong(handed: exercise.Handed) -> None:
+    handed.answer("q1_double", exercise.WRONG)
+    handed.write()
+
+
+def _kills(handed: exercise.Handed) -> None:
+    handed.answer("q2_norm", "import os\nos.kill(os.getpid(), 9)")
+    handed.write()
+
+
+SUBMISSIONS = {"ada": _made, "ben": _wrong, "cyd": _kills}
+
+
+class Several:
+    """A course that is graded with a number of workers."""
+
+    def __init__(self, folder: Path, workers: int, more=None) -> None:
+        self.course = Course(folder, {OTHER: exercise.follow_up_notebook()})
+        # Where the accounts of sandboxes can come by.
+        self.temporary = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.temporary.chmod(0o755)
+        with open(self.course.folder / "nbgrader_config.py", "a") as config:
+            config.write(f"\nc.Proctor.workers = {workers}\n")
+        # The same inputs of hidden checks everywhere.
+        self.course.secret.write_text("5e" * 32)
+        self.course.secret.chmod(0o600)
+        for student, make in (more or SUBMISSIONS).items():
+            self.course.submit(student, make)
+
+    def start(self, *words: str) -> subprocess.Popen:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return subprocess.Popen(
+            [sys.executable, "-m", "nbgrader", "autograde", exercise.ASSIGNMENT, *words],
+            cwd=self.course.folder,
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def grade(self, *words: str) -> str:
+        process = self.start(*words)
+        said, _ = process.communicate()
+        self.status = process.returncode
+        assert "Traceback" not in said, said
+        return said
+
+    def records(self) -> dict[str, str]:
+        folder = self.course.folder / "proctor_records" / exercise.ASSIGNMENT
+        return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.json"))}
+
+    def notebooks(self) -> dict[str, bytes]:
+        folder = self.course.folder / "autograded"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.ipynb"))}
+
+    def gradebook(self) -> list[str]:
+        """All that the gradebook says of submissions, but for names of rows and times."""
+        found = []
+        with Gradebook(f"sqlite:///{self.course.folder / 'gradebook.db'}", "test") as gradebook:
+            for submission in gradebook.assignment_submissions(exercise.ASSIGNMENT):
+                for notebook in submission.notebooks:
+                    for one in [*notebook.grades, *notebook.comments]:
+                        columns = {c.name: getattr(one, c.name, None) for c in one.__table__.columns}
+                        kept = {name: value for name, value in columns.items() if not ODD.match(name)}
+                        found.append(repr((submission.student.id, notebook.name, one.name, sorted(kept.items()))))
+        return sorted(found)
+
+    def left(self) -> list[str]:
+        busy = (self.course.folder / "proctor_records" / ".busy").glob("*")
+        return [path.name for path in [*self.temporary.glob("*"), *self.course.folder.glob("proctor_staged*"), *busy]]
+
+
+def table(said: str) -> list[str]:
+    """The lines of the table, without seconds."""
+    return [line for line in said.splitlines() if re.match(r"(ada|ben|cyd) +\w", line)]
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory) -> Several:
+    """Not to be changed."""
+    made = Several(tmp_path_factory.mktemp("one"), 1)
+    made.said = made.grade()
+    return made
+
+
+def test_all_that_is_written_is_the_same(one_by_one, tmp_path):
+    several = Several(tmp_path, 2)
+    said = several.grade()
+    assert table(said) == table(one_by_one.said), said
+    assert len(table(said)) == len(SUBMISSIONS)
+    assert several.status == one_by_one.status == 0
+    assert several.gradebook() == one_by_one.gradebook()
+    assert several.records() == one_by_one.records()
+    assert several.notebooks() == one_by_one.notebooks()
+    points = several.course.points()
+    assert (points["ada"], points["ben"], points["cyd"]) == ((2, 2, 2), (0, 2, 2), (2, 0, 2)), said
+    assert any("'follow_up', 'q5_test'" in line and "('auto_score', 2.0)" in line for line in several.gradebook())
+    assert several.left() == []
+    # One notebook of each, with what earlier ones make.
+    several.grade("--force", f"--notebook={OTHER}")
+    assert several.gradebook() == one_by_one.gradebook()
+    assert several.notebooks() == one_by_one.notebooks()
+
+
+def _slow(handed: exercise.Handed) -> None:
+    handed.answer("q1_double", f"import time\ntime.sleep(4)\n\n{exercise.SOLUTIONS['q1_double']}")
+    handed.write()
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return process.children(recursive=True)
+    return []
+
+
+def _is(process: psutil.Process, word: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return word in " ".join(process.cmdline())
+    return False
+
+
+def busy_workers(run: subprocess.Popen, number: int) -> list[psutil.Process]:
+    """Workers of a run, once so many have a sandbox."""
+    ends = time.monotonic() + 240
+    while time.monotonic() < ends and run.poll() is None:
+        workers = [one for one in psutil.Process(run.pid).children() if _is(one, "--multiprocessing-fork")]
+        busy = [one for one in workers if any(_is(other, "bwrap") for other in _below(one))]
+        if len(busy) >= number:
+            return busy
+        time.sleep(0.1)
+    raise AssertionError(run.communicate()[0])
+
+
+def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
+    ends = time.monotonic() + 60
+    left = processes
+    while left and time.monotonic() < ends:
+        time.sleep(0.1)
+        left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return left
+
+
+def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(tmp_path):
+    students = ("ada", "ben", "cyd")
+    several = Several(tmp_path, 2, dict.fromkeys(students, _slow))
+    # Ctrl-C, which a terminal sends to all processes.
+    run = several.start()
+    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
+    # It is written every second.
+    ends = time.monotonic() + 60
+    while len(lines := status(several.course.folder, exercise.ASSIGNMENT)) < 3 and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert lines[0].startswith("homework: 0 of 3 done, time left not known yet; 2 at a time; being graded by "), lines
+    assert {line.split()[0] for line in lines[1:]} == {"ada", "ben"}
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate()
+    assert run.returncode == 128 + signal.SIGINT, said
+    assert "Traceback" not in said, said
+    assert "ada  not graded to its end: stopped by Ctrl-C" in said
+    assert left_of(processes) == []
+    assert several.left() == []
+    # The coordinator alone, without a word.
+    run = several.start()
+    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
+    run.kill()
+    run.communicate()
+    assert left_of(processes) == []
+    assert "0 of 3 done when the run was killed" in status(several.course.folder, exercise.ASSIGNMENT)[0]
+    # One worker; what a killed coordinator has left is gone before.
+    run = several.start()
+    worker = busy_workers(run, 1)[0]
+    processes = [worker, *_below(worker)]
+    worker.kill()
+    said, _ = run.communicate()
+    assert run.returncode == 0, said
+    assert said.count(": the process that graded it was ended; it is graded again") == 1, said
+    assert left_of(processes) == []
+    assert several.course.points() == dict.fromkeys(students, (2, 2, 2)), said
+    assert several.left() == []
+    assert status(several.course.folder) == ["this course: nothing is being graded"]

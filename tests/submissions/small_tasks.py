@@ -1,0 +1,54 @@
+"""Small tasks for worker processes, which import them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from proctor.jobs import worker
+
+_prepared: list[str] = []
+
+
+def prepare(place: str) -> None:
+    _prepared.append(place)
+    worker.at_end(lambda: (Path(place) / f"ended-{os.getpid()}").touch())
+
+
+def prepared() -> list[str]:
+    return _prepared
+
+
+def echo(word: str) -> tuple[int, str]:
+    return os.getpid(), word
+
+
+def fail(word: str) -> None:
+    raise ValueError(word)
+
+
+def die(place: str, times: int, word: str) -> str:
+    """Kills its own process so many times."""
+    before = len(list(Path(place).glob(f"{word}-*")))
+    if before < times:
+        (Path(place) / f"{word}-{before}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return word
+
+
+def wait_for_file(place: str, word: str) -> str:
+    """Says that it has begun, and waits, with a child of its own, until there is a file `go`."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (Path(place) / f"began-{word}").write_text(f"{os.getpid()} {child.pid}")
+    try:
+        while not (Path(place) / "go").exists():
+            time.sleep(0.02)
+        return word
+    finally:
+        child.kill()
+        child.wait()
+        (Path(place) / f"undone-{word}").touch()
