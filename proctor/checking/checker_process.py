@@ -18,6 +18,7 @@ from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import end_by
+from proctor.stations import timed
 
 # What it needs of this package; the rest stays outside of its sandbox.
 _MODULES = (
@@ -41,6 +42,7 @@ _LAST_WORDS = 8_000
 class Checker:
     """A started checker and the `channel` to it."""
 
+    @timed("sandbox starts")
     def __init__(self, sandbox: Sandbox) -> None:
         folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
@@ -60,6 +62,7 @@ class Checker:
         """The limit that it has passed, in plain words."""
         return self._running.check()
 
+    @timed("ends of sandboxes")
     def end(self) -> str:
         """Kill it with all that it started, and say what is known about its end: its status, its last words."""
         self.channel.close()

@@ -25,6 +25,7 @@ from proctor.plugin import busy, gradebook_file, last_words, room
 from proctor.plugin.stopping import Stopping
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.staff_files import make_top, staff_only
+from proctor.stations import timed
 
 AGAIN = "run this command again"
 
@@ -126,6 +127,7 @@ class Batch(NbgraderAutograde):
             self._outcomes[student] = f"{self._so_far(student)}: {said}"
             self.log.error("%s: %s", printable(student), self._outcomes[student])
 
+    @timed("nbgrader's conversion")
     def _grade_one(self, assignment: str, student: str) -> None:
         if not self.init_destination(assignment, student):
             return
