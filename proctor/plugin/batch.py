@@ -147,7 +147,7 @@ class Batch(NbgraderAutograde):
     @staticmethod
     def of_machine(error: Exception) -> bool:
         """Whether an error says nothing about the notebook that was graded: the gradebook, or a full disk."""
-        return isinstance(error, DBAPIError) or room.of_machine(error)
+        return gradebook_file.cause(error) is not None or room.of_machine(error)
 
     def _so_far(self, student: str) -> str:
         return self._reached.get(student, "not graded, its points are as they were")
