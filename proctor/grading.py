@@ -31,6 +31,7 @@ from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, submission_budget_seconds
 from proctor.sandbox.warm import Pool
 from proctor.secret import Secret
+from proctor.stations import timed
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
@@ -108,6 +109,7 @@ def keys_of(secret: Secret, submission: Submission) -> Keys:
     return Keys(*(secret.key(purpose, submission.student, submission.digest) for purpose in purposes))
 
 
+@timed("engine, the rest")
 def grade(
     notebook: dict[str, Any],
     submission: Submission,
@@ -263,6 +265,7 @@ def _all_notes(submission: Submission, session: StudentSession, graded: _Graded)
     return list(dict.fromkeys([*notes, *accidents]))
 
 
+@timed("pages")
 def write_results(
     notebook: dict[str, Any],
     outcomes: list[CellOutcome],
@@ -318,7 +321,14 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
     name = notebook_cells.grade_id(cell)
     kind = "test" if notebook_cells.role(cell) == "test" else "run"
     kind = kind if cell["cell_type"] == "code" else "text"
-    return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell))
+    return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell), _station(cell))
+
+
+def _station(cell: dict[str, Any]) -> str:
+    """What the time of a cell counts for, see `proctor.stations`."""
+    if (role := notebook_cells.role(cell)) in ("test", "solution"):
+        return "snapshots" if role == "test" else "answers"
+    return "imports" if notebook_cells.source(cell).startswith(("import ", "from ")) else "given and added cells"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import end_by
 from proctor.sandbox.warm import FIRST_DESCRIPTOR, Pool
+from proctor.stations import timed
 
 # What it needs of this package; the rest stays outside of its sandbox.
 _MODULES = (
@@ -51,6 +52,8 @@ class Checker:
     """
 
     def __init__(self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0) -> None:
+    @timed("sandbox starts")
+    def __init__(self, sandbox: Sandbox) -> None:
         folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
         ours, theirs = socket.socketpair()
@@ -72,6 +75,7 @@ class Checker:
         """The limit that it has passed, in plain words."""
         return self._running.check()
 
+    @timed("ends of sandboxes")
     def end(self) -> str:
         """Kill it with all that it started, and say what is known about its end: its status, its last words."""
         self.channel.close()

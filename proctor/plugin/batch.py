@@ -33,6 +33,7 @@ from proctor.plugin.two_halves import TwoHalves
 from proctor.sandbox import cgroups
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.staff_files import make_top, staff_only
+from proctor.stations import timed
 
 AGAIN = "run this command again"
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -171,6 +172,7 @@ class Batch(TwoHalves):
                 self._progress.ended(student, self._outcomes.get(student, ""), graded=False)
         return ""
 
+    @timed("nbgrader's conversion")
     def _staged(self) -> bool:
         """Whether the submission in work is to be graded; then its job lies in its folder."""
         work = self._work
@@ -183,6 +185,7 @@ class Batch(TwoHalves):
         work.give(self.make_job())
         return True
 
+    @timed("nbgrader's conversion")
     def _finish(self, future: Future, work: InWork) -> None:
         """Store what came of a job."""
         self._work, self.notebooks = work, work.notebooks
@@ -245,7 +248,7 @@ class Batch(TwoHalves):
     @staticmethod
     def of_machine(error: Exception) -> bool:
         """Whether an error says nothing about the notebook that was graded: the gradebook, or a full disk."""
-        return isinstance(error, DBAPIError) or room.of_machine(error)
+        return gradebook_file.cause(error) is not None or room.of_machine(error)
 
     def _so_far(self, student: str) -> str:
         return self._reached.get(student, "not graded, its points are as they were")

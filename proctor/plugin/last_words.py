@@ -12,15 +12,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from nbgrader.api import InvalidEntry
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.apps.nbgraderapp import NbGraderApp
-from sqlalchemy.exc import DBAPIError, SAWarning
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SAWarning
 
 from proctor.errors import ProctorError
 from proctor.plugin import gradebook_file, room
 from proctor.staff_files import staff_only
 
 _STOPPED = 130
+# What nbgrader lets out of its gradebook: its own errors around those of the database, a driver that is not installed.
+OF_GRADEBOOK = (DBAPIError, InvalidEntry, ModuleNotFoundError, NoSuchModuleError)
 
 
 def install() -> None:
@@ -34,7 +37,7 @@ def install() -> None:
 
 def meaning(error: Exception, db_url: str) -> str | None:
     """What an error says to staff, with what to do; None if it is not one that was foreseen."""
-    if isinstance(error, DBAPIError):
+    if isinstance(error, OF_GRADEBOOK):
         return gradebook_file.said(error, db_url)
     if isinstance(error, OSError) and (room.of_machine(error) or isinstance(error, PermissionError)):
         return room.said(error)

@@ -18,6 +18,7 @@ from proctor.intake.rebuild import Rebuilt, rebuild
 from proctor.intake.staging import Staged, stage
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.collect import is_time
+from proctor.stations import timed
 
 _BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
 
@@ -36,6 +37,7 @@ class Prepared:
     broken: dict[str, str] = field(default_factory=dict)
 
 
+@timed("staging and rebuilding")
 def prepare(
     submitted: Path, files: Path, folder: Path, sources: Mapping[str, Path], own_files: Mapping[str, Path]
 ) -> Prepared:

@@ -20,6 +20,7 @@ from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import Running
 from proctor.sandbox.warm import FIRST_DESCRIPTOR, Lease, Pool
+from proctor.stations import timed
 
 HOST = "/opt/proctor/student_host.py"
 _BESIDE = "/opt/proctor/student_probes.py"
@@ -61,6 +62,7 @@ class HostProcess:
             stage begins.
     """
 
+    @timed("sandbox starts")
     def __init__(
         self,
         make_sandbox: Callable[[list[Mount]], Sandbox],
@@ -142,6 +144,7 @@ class HostProcess:
             if header.get("nonce", self.nonce) == self.nonce and header.get("done", self.nonce) == self.nonce:
                 return header, body
 
+    @timed("probes")
     def ask(self, place: int, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         """The answer of the snapshot at a place to one question."""
         channel = self.snapshots[place]

@@ -20,6 +20,7 @@ from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.machine_words import in_plain_words
 from proctor.sandbox.warm import Pool
+from proctor.stations import timed
 
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
@@ -31,12 +32,13 @@ _FUTILE_STARTS = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the rebuilt notebook; `kind` is "run", "test" or "text"."""
+    """A cell of the rebuilt notebook; `kind` is "run", "test" or "text", `station` what its time counts for."""
 
     label: str
     grade_id: str | None
     kind: str
     source: str
+    station: str = "cells"
 
 
 @dataclass
@@ -125,6 +127,7 @@ class StudentSession:
         self._note_left_out()
         return self._outcomes
 
+    @timed("results of a notebook")
     def seal(self, results: Path) -> list[str]:
         """Ends the process that ran the cells; its declared results (``runs/``, modules, JSON) go to a new folder.
 
@@ -191,6 +194,7 @@ class StudentSession:
                 self._asked_seconds[grade_id] = before + self._stage.used()
         return {"ok": False, "kind": "time-out", "text": why}, b""
 
+    @timed("ends of sandboxes")
     def close(self) -> None:
         """Ends everything that belongs to this notebook."""
         self._stop()
@@ -252,6 +256,7 @@ class StudentSession:
         if self._asking:
             self._host.end()
 
+    @timed(lambda self, number, outcome: self.cells[number].station)
     def _do(self, number: int, outcome: CellOutcome) -> None:
         cell = self.cells[number]
         if cell.kind == "test":
