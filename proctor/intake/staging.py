@@ -18,7 +18,7 @@ from typing import Any
 
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import UNREADABLE, Matched, match_files
+from proctor.intake.matching import MISSING, UNREADABLE, Matched, match_files
 from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
@@ -31,6 +31,12 @@ _PICTURES = {
     ".gif": (b"GIF87a", b"GIF89a"),
 }
 _FOLDER = re.compile(r"[^\W_][\w -]*")
+# What is handed in for a notebook by mistake: pages and texts made of it, links to it, and downloads that did not end.
+_INSTEAD = re.compile(
+    r".*\.(x?html?|mht|webarchive|pdf|py|r?md|docx?|odt|gdoc|lnk|url|webloc|icloud|crdownload|part|download|tmp)|.*\.ipynb.+",
+    re.IGNORECASE,
+)
+_LIKE = "no notebook, but perhaps made of one, or a link to one (what counts is the file that ends in .ipynb):"
 
 
 @dataclass
@@ -117,7 +123,7 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
     places = {path: files / stored_path(path) for path in paths}
     with Unpacked(files.with_name(f"{files.name}-unpacked"), {path: places[path] for path in paths}) as unpacked:
         places |= unpacked.places
-        candidates = [path for path in places if may_be_notebook(path)]
+        candidates = [path for path in places if may_be_notebook(path) and path not in unpacked.opened]
         staged.matched = match_files(notebooks, candidates, lambda path: read_file(places[path], MAX_FILE))
         folders = [places[path].parent for path in staged.matched.paths.values() if path.count("/")]
         for folder in [*dict.fromkeys(folders), *unpacked.beside_notebooks()]:
@@ -125,6 +131,9 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         for name in staged.matched.lost:
             if any(f"{name}.ipynb:" in line for line in taken.lines):
                 staged.matched.lost[name] = UNREADABLE
+        if MISSING in staged.matched.lost.values():
+            instead = [path for path in sorted(places) if _INSTEAD.fullmatch(path) and path.count("/") < 3]
+            staged.notes += [f"{_LIKE} {_listed(instead)}"] if instead else []
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())

@@ -24,7 +24,7 @@ from traitlets import List, Unicode
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive, top_folder
+from proctor.intake.archives import Archive, is_archive, top_folder, without_ending
 from proctor.intake.copier import Caps, look, printable
 from proctor.intake.gathered import MAX_DOWNLOAD_TABLE, Piece, gather
 from proctor.intake.inert import TIMESTAMP
@@ -154,7 +154,7 @@ class Collecting:
             return Claim(BY_ID, groups["student_id"], "", groups["student_id"], rest, time=_time_of(groups))
         if one := claim(name):
             return dataclasses.replace(one, time=self._utc(one.time))
-        for own in (name, name[:-4] if is_archive(name) else name):
+        for own in (name, without_ending(name)):
             if any(student.id == own for student in self._roster):
                 return Claim(BY_ID, own, "", own, name)
         return None

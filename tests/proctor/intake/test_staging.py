@@ -248,7 +248,7 @@ def test_archives_of_one_submission_have_its_caps_together(submitted, tmp_path, 
     staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
     laid = sorted(path.name[0] for path in staged.files.glob("?.bin.handed-in"))
     assert laid == ["0", "1", "2", "3", "4"]
-    assert staged.notes == ["of 7 zip archives the first 5 were opened"]
+    assert staged.notes == ["of 7 archives the first 5 were opened"]
     monkeypatch.setattr(unpacked, "Caps", lambda: Caps(total_bytes=250))
     staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
     assert len(list(staged.files.glob("?.bin.handed-in"))) == 2
