@@ -27,7 +27,7 @@ import hostile
 import hostile_answers
 import hostile_limits
 
-from proctor.grading import Submission, grade
+from proctor.grading import Submission, Surroundings, grade, keys_of
 from proctor.intake.rebuild import rebuild
 from proctor.sandbox.limits import Limits, fitted, worst_seconds
 from proctor.secret import load_secret
@@ -61,7 +61,8 @@ def cost(case: exercise.Case, folder: Path) -> tuple[float, tuple[float, ...], l
     submission = Submission(exercise.ASSIGNMENT, case.name, exercise.NOTEBOOK, digest, handed, results)
     secret = load_secret(folder / "secret", folder / "course")
     before = time.monotonic()
-    record = grade(rebuilt.notebook, submission, "bwrap", fitted(LIMITS, set()), secret)
+    around = Surroundings("bwrap", fitted(LIMITS, set()))
+    record = grade(rebuilt.notebook, submission, around, keys_of(secret, submission))
     seconds = time.monotonic() - before
     scores = record.scores()
     return seconds, tuple(scores[f"{name}_test"] for name in exercise.QUESTIONS), record.notes

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from proctor import __version__
@@ -70,43 +69,65 @@ class Submission:
             return None
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What is the same for all submissions of a run.
+
+    Attributes:
+        kind: of sandbox.
+        limits: for the student's code and for the checker.
+        data: mounts for the student's code and for the checker.
+        variables: environment variables, by which both find the data.
+        pages: for making safe what is shown of the student's texts and outputs.
+    """
+
+    kind: str
+    limits: Limits
+    data: Sequence[Mount] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
+
+
+class Keys(NamedTuple):
+    """What is drawn from the course secret for one submission: inputs of checks, and the student's random numbers."""
+
+    checks: bytes
+    kernel: bytes
+
+
+def keys_of(secret: Secret, submission: Submission) -> Keys:
+    """Derived from the secret, which nothing else of the grading needs to know."""
+    purposes = ("checks", "student kernel")
+    return Keys(*(secret.key(purpose, submission.student, submission.digest) for purpose in purposes))
+
+
 def grade(
     notebook: dict[str, Any],
     submission: Submission,
-    kind: str,
-    limits: Limits,
-    secret: Secret,
-    data: Sequence[Mount] = (),
-    variables: Mapping[str, str] = MappingProxyType({}),
+    around: Surroundings,
+    keys: Keys,
     budget: Budget | None = None,
-    pages: PageLimits = PageLimits(),  # noqa: B008 (it can't change)
 ) -> Record:
     """Runs a rebuilt notebook in a sandbox and judges its test cells; writes all outputs into the notebook.
 
     Args:
         notebook: the rebuilt notebook.
         submission: what is known of the submission.
-        kind: of sandbox.
-        limits: for the student's code and for the checker.
-        secret: of the course.
-        data: mounts for the student's code and for the checker.
-        variables: environment variables, by which both find the data.
         budget: what is left of the submission's time; None if this is its only notebook. Once it is up, nothing is
             started any more: cells are not run, and every check that is left gets a verdict that says so.
-        pages: for making safe what is shown of the student's texts and outputs.
 
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
+    kind, limits, pages = around.kind, around.limits, around.pages
     budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    key = secret.key("checks", submission.student, submission.digest)
-    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
+    with _session(cells, submission, around, keys, budget) as session:
 
         def checker() -> Checker:
-            return Checker(checker_sandbox(kind, limits, data, variables))
+            return Checker(checker_sandbox(kind, limits, around.data, around.variables))
 
-        graded = _run_and_check(session, cells, submission.results, key, checker, limits, budget)
+        graded = _run_and_check(session, cells, submission.results, keys.checks, checker, limits, budget)
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
     album = Album(pages, submission.handed_in, submission.course_files)
     write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind, pages, album)
@@ -126,11 +147,8 @@ def grade(
 def run_for_results(
     notebook: dict[str, Any],
     submission: Submission,
-    kind: str,
-    limits: Limits,
-    secret: Secret,
-    data: Sequence[Mount] = (),
-    variables: Mapping[str, str] = MappingProxyType({}),
+    around: Surroundings,
+    keys: Keys,
     budget: Budget | None = None,
 ) -> None:
     """Runs a rebuilt notebook as `grade` does, only for what later notebooks of the submission use; asks no check.
@@ -138,11 +156,11 @@ def run_for_results(
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
-    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
+    budget = (budget or submission_budget(around.limits)).part("the notebook", around.limits.notebook_wall_seconds)
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
     # Without snapshots: nobody will ask one.
     cells = [replace(cell, kind="text") if cell.kind == "test" else cell for cell in cells]
-    with _session(cells, submission, kind, limits, secret, data, variables, budget) as session:
+    with _session(cells, submission, around, keys, budget) as session:
         try:
             session.run()
             session.seal(submission.results)
@@ -152,23 +170,16 @@ def run_for_results(
 
 @contextlib.contextmanager
 def _session(
-    cells: list[Cell],
-    submission: Submission,
-    kind: str,
-    limits: Limits,
-    secret: Secret,
-    data: Sequence[Mount],
-    variables: Mapping[str, str],
-    budget: Budget,
+    cells: list[Cell], submission: Submission, around: Surroundings, keys: Keys, budget: Budget
 ) -> Iterator[StudentSession]:
     """A notebook that is about to run, in a folder of its own."""
-    seed = int.from_bytes(secret.key("student kernel", submission.student, submission.digest)[:4], "big")
     with _work_folder(submission) as work:
 
         def sandbox(mounts: list[Mount]) -> Sandbox:
-            return Sandbox(kind, limits, [*mounts, *data], work, {**_ENVIRONMENT, **variables})
+            variables = {**_ENVIRONMENT, **around.variables}
+            return Sandbox(around.kind, around.limits, [*mounts, *around.data], work, variables)
 
-        yield StudentSession(cells, sandbox, limits, seed, budget)
+        yield StudentSession(cells, sandbox, around.limits, int.from_bytes(keys.kernel[:4], "big"), budget)
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:

@@ -8,7 +8,8 @@ import nbformat
 from nbgrader.preprocessors import Execute as NbgraderExecute
 
 from proctor.checking import verdict
-from proctor.grading import Submission, grade
+from proctor.grading import Submission, grade, keys_of
+from proctor.plugin.surroundings import surroundings
 from proctor.settings import Proctor
 
 
@@ -24,18 +25,8 @@ class Execute(NbgraderExecute):
         folder = Path(resources["metadata"]["path"])
         submission.course_files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         content = nbformat.from_dict(nb)
-        mounts, environment = settings.data_place(root)
-        record = grade(
-            content,
-            submission,
-            settings.sandbox,
-            settings.all_limits(),
-            settings.course_secret(root),
-            mounts,
-            environment,
-            resources["proctor"]["budget"],
-            settings.page_limits(),
-        )
+        keys = keys_of(settings.course_secret(root), submission)
+        record = grade(content, submission, surroundings(settings, root), keys, resources["proctor"]["budget"])
         record.save(verdict.record_path(root, submission.assignment, submission.student, submission.notebook))
         resources["proctor"]["record"] = record
         return nbformat.from_dict(content), resources

@@ -13,8 +13,9 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
-from proctor.grading import Submission, run_for_results
+from proctor.grading import Submission, keys_of, run_for_results
 from proctor.intake.rebuild import Rebuilt
+from proctor.plugin.surroundings import surroundings
 from proctor.sandbox.budget import Budget
 from proctor.settings import Proctor
 
@@ -59,6 +60,5 @@ def run(notebook: Rebuilt, submission: Submission, settings: Proctor, root: Path
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
-    mounts, environment = settings.data_place(root)
-    secret, limits = settings.course_secret(root), settings.all_limits()
-    run_for_results(notebook.notebook, submission, settings.sandbox, limits, secret, mounts, environment, budget)
+    keys = keys_of(settings.course_secret(root), submission)
+    run_for_results(notebook.notebook, submission, surroundings(settings, root), keys, budget)

@@ -13,6 +13,7 @@ from typing import Any
 
 import exercise
 
+from proctor.intake.inert import handed_in_name
 from proctor.secret import load_secret
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,8 +109,12 @@ class Course:
         return exercise.hidden_inputs(load_secret(self.secret, self.folder).key("checks", student, digest))
 
     def source_state(self) -> dict[str, bytes]:
-        """Content of all notebooks that grading must not change."""
-        files = [path for top in ("source", "submitted") for path in (self.folder / top).rglob("*.ipynb")]
-        files = [path for path in files if path.is_file() and not path.is_symlink()]
-        # Folders of a submission get names that no tool knows.
-        return {str(path).replace(".handed-in", ""): path.read_bytes() for path in files}
+        """Content of all notebooks that grading must not change, by the names that they were handed in with."""
+        files = [path for top in ("source", "submitted") for path in (self.folder / top).rglob("*")]
+        # A file or folder of a submission gets a name that no tool knows.
+        named = {"/".join(map(handed_in_name, path.relative_to(self.folder).parts)): path for path in files}
+        return {
+            name: path.read_bytes()
+            for name, path in named.items()
+            if name.endswith(".ipynb") and path.is_file() and not path.is_symlink()
+        }
