@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from proctor.intake.archives import is_archive, is_other_archive
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
 from proctor.intake.matching import MISSING, UNREADABLE, Matched, match_files
@@ -31,12 +32,8 @@ _PICTURES = {
     ".gif": (b"GIF87a", b"GIF89a"),
 }
 _FOLDER = re.compile(r"[^\W_][\w -]*")
-# What is handed in for a notebook by mistake: pages and texts made of it, links to it, and downloads that did not end.
-_INSTEAD = re.compile(
-    r".*\.(x?html?|mht|webarchive|pdf|py|r?md|docx?|odt|gdoc|lnk|url|webloc|icloud|crdownload|part|download|tmp)|.*\.ipynb.+",
-    re.IGNORECASE,
-)
-_LIKE = "no notebook, but perhaps made of one, or a link to one (what counts is the file that ends in .ipynb):"
+# What is handed in for a notebook by mistake, under any name: pages made of it, links to it, downloads that broke off.
+_INSTEAD = re.compile(r"x?html?|mht|webarchive|gdoc|lnk|url|webloc|icloud|crdownload|part", re.IGNORECASE)
 
 
 @dataclass
@@ -131,9 +128,9 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         for name in staged.matched.lost:
             if any(f"{name}.ipynb:" in line for line in taken.lines):
                 staged.matched.lost[name] = UNREADABLE
-        if MISSING in staged.matched.lost.values():
-            instead = [path for path in sorted(places) if _INSTEAD.fullmatch(path) and path.count("/") < 3]
-            staged.notes += [f"{_LIKE} {_listed(instead)}"] if instead else []
+        missing = [name for name, why in staged.matched.lost.items() if why == MISSING]
+        if missing and (instead := _instead(missing, sorted(places))):
+            staged.notes.append(f"what counts is the file that ends in .ipynb; handed in was {_listed(instead)}")
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())
@@ -142,6 +139,17 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
             staged.notes.append(f"left out {printable(path[:-1])}: it is a folder, not a notebook")
         elif path.endswith(".ipynb") and "/" not in path:
             places[path].unlink()
+
+
+def _instead(missing: list[str], paths: list[str]) -> list[str]:
+    """Files that seem to be made of notebooks that are missing, or to stand for them."""
+    found = []
+    for path in paths:
+        stem, _, ending = path.rpartition("/")[2].casefold().rpartition(".")
+        named = any(name.casefold() in stem for name in missing) and not is_archive(path) and not is_other_archive(path)
+        if named or _INSTEAD.fullmatch(ending):
+            found.append(path)
+    return found
 
 
 def _paths(files: Path) -> list[str]:

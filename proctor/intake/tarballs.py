@@ -138,7 +138,7 @@ def _members(stream: _Counted, header: bytes) -> Iterator[tuple[str, int]]:
 
 def _is_header(block: bytes) -> bool:
     """Whether a block begins a file of a tar archive: its bytes add up to what it says."""
-    if len(block) != _BLOCK or not block[257:262] == _TAR:
+    if len(block) != _BLOCK or block[257:262] != _TAR:
         return False
     try:
         return sum(block[:148]) + 8 * ord(" ") + sum(block[156:]) == _number(block[148:156])
@@ -164,7 +164,7 @@ def _pax_path(content: bytes) -> str:
         blank = content.find(b" ", place, place + 8)
         digits = content[place:blank] if blank > place else b""
         length = int(digits) if digits.isdigit() else 0
-        if length <= blank + 1 - place:
+        if not blank + 1 - place < length <= len(content) - place:
             raise ValueError("it has an odd extended header")
         key, _, value = content[blank + 1 : place + length - 1].partition(b"=")
         if key == b"path":

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged, state_of
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import busy, gradebook_file, partial, points, reading
+from proctor.plugin import busy, gradebook_file, last_words, partial, points, reading
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
@@ -126,10 +125,13 @@ class Autograde(Batch):
         before = done.state() or Begun(self._root, assignment_id, student_id).state()
         same = state is not None and before == state
         finished = same and made and done.state() == state
-        again = self._current.why_again(done, self._expected()) if finished else ""
+        names = self._expected() if finished else []
+        again = self._current.why_again(done, names) if finished else ""
+        again = again or points.changed_since(self.coursedir, assignment_id, student_id, names)
         if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
-            self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
+            word = f"graded before ({again} since)" if again else "graded before"
+            self._outcomes[student_id] = graded(0, *done.not_found(), word)
             return False
         self._current.begin(student_id, done, again)
         self._before = done.state()
@@ -230,7 +232,7 @@ class Autograde(Batch):
         except Exception as error:
             if self.of_machine(error):
                 raise
-            details = str(error) if isinstance(error, ProctorError) else traceback.format_exc()
+            details = str(error) if isinstance(error, ProctorError) else last_words.unforeseen(error)
             self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
             self._give_nothing(notebook_filename, f"{type(error).__name__}: {error}")
 
@@ -254,7 +256,8 @@ class Autograde(Batch):
         # Without a state the next start takes the submission up again.
         state = self._staged.state if finished and not failed else None
         made_with = self._current.made_with(student_id, self._expected())
-        Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
+        not_found = (self._staged.matched.lost, self._staged.unreadable)
+        Finished(self._root, assignment_id, student_id).write(state, differences, made_with, not_found)
         if state is not None:
             Begun(self._root, assignment_id, student_id).forget()
         if differences:
@@ -263,7 +266,7 @@ class Autograde(Batch):
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
             word = self._current.outcome(student_id)
-            self._outcomes[student_id] = graded(notes, self._staged.matched.lost, self._staged.unreadable, word)
+            self._outcomes[student_id] = graded(notes, *not_found, word)
 
     def _expected(self) -> list[str]:
         assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -118,11 +117,7 @@ class Batch(NbgraderAutograde):
             self._outcomes[student] = f"{self._so_far(student)}: stopped by {self.stopping.name}; {AGAIN}"
             raise
         except Exception as error:
-            said = self.meaning(error)
-            if said is None:
-                # Nobody has foreseen this one.
-                self.log.error(traceback.format_exc())
-                said = f"{type(error).__name__}: {error}"
+            said = self.meaning(error) or last_words.unforeseen(error)
             self._outcomes[student] = f"{self._so_far(student)}: {said}"
             self.log.error("%s: %s", printable(student), self._outcomes[student])
 

@@ -64,7 +64,7 @@ class Current:
             try:
                 notebook_cells.read(self._source / f"{name}.ipynb")
             except ProctorError as error:
-                raise ProctorError(f"nothing was graded: {error}; the assignment needs it as it was released") from error
+                raise ProctorError(f"nothing was graded: {error}; put it back as it was") from error
 
     def why_again(self, done: Finished, names: Sequence[str]) -> str:
         """Why a submission that was graded has to be graded again, in plain words; empty if it need not be.
