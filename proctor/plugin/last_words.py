@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jupyter_core.application import NoStart
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.apps.nbgraderapp import NbGraderApp
 from sqlalchemy.exc import DBAPIError, SAWarning
@@ -79,6 +80,9 @@ def _ending_in_a_line(start: Callable[[NbGraderApp], None]) -> Callable[[NbGrade
             # What goes into the exchange gets its modes from nbgrader one by one.
             with staff_only(app.coursedir.groupshared), _shared(app):
                 start(self)
+        except NoStart:
+            # How Jupyter's commands say that all is done.
+            raise
         except KeyboardInterrupt:
             app.log.error("stopped by Ctrl-C; run the command again")
             sys.exit(_STOPPED)
