@@ -74,8 +74,8 @@ def test_pictures_are_of_students_texts():
 
 def test_pictures_by_name_and_pictures_within_the_text():
     # As exports of other editors write them; the lines with their addresses stay text.
-    text = '![one][Fig 1] ![][fig  1] ![two] ![three][none] ![four]\n\n[fig 1]: my%20figs/f.png "title"\n[two]: <b c.png>\n'
-    found = scanned(text, True)
+    lines = '[fig 1]: my%20figs/f.png "title"\n[two]: <b c.png>\n'
+    found = scanned(f"![one][Fig 1] ![][fig  1] ![two] ![three][none] ![four]\n\n{lines}", True)
     assert [(piece.source, piece.address, piece.words) for piece in found.pieces] == [
         ("![one][Fig 1]", "my figs/f.png", "one"),
         ("![][fig  1]", "my figs/f.png", ""),
