@@ -15,9 +15,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jupyter_core.application import NoStart
 from nbgrader.apps.baseapp import NbGrader
-from nbgrader.apps.nbgraderapp import NbGraderApp
+from nbgrader.apps.nbgraderapp import NbGraderApp, NoStart
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from proctor.errors import ProctorError
