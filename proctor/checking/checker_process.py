@@ -51,9 +51,8 @@ class Checker:
         seconds: how long the libraries in it may take to be imported.
     """
 
-    def __init__(self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0) -> None:
     @timed("sandbox starts")
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0) -> None:
         folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
         ours, theirs = socket.socketpair()

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -225,11 +224,7 @@ class Batch(TwoHalves):
             self._stopped(work)
             raise
         except Exception as error:
-            said = self.meaning(error)
-            if said is None:
-                # Nobody has foreseen this one.
-                self.log.error(traceback.format_exc())
-                said = f"{type(error).__name__}: {error}"
+            said = self.meaning(error) or last_words.unforeseen(error)
             self._outcomes[work.student] = f"{self._so_far(work.student)}: {said}"
             self.log.error("%s: %s", printable(work.student), self._outcomes[work.student])
 
