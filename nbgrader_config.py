@@ -68,6 +68,12 @@ c.Proctor.extensions = EXTENSIONS
 # Collecting, grading and feedback go through the sandboxed engine; `c.Proctor` has its settings.
 plug_in(c)
 c.Proctor.limits = {"cell_cpu_seconds": CELL_TIMEOUT}
+# What the notebooks, their checks and the kit import: once for all of them.
+c.Proctor.warm = [
+    *("IPython.core.interactiveshell", "torch", "torchvision.datasets", "torchvision.transforms.functional"),
+    *("torch_geometric.nn", "torch_geometric.io", "torch.utils.tensorboard", "safetensors.torch", "pandas"),
+    *("sklearn.datasets", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets"),
+]
 # Downloaded by `python -m dl1.download`; without it the notebooks use what comes with their packages, and say so.
 c.Proctor.data = "data"
 c.Proctor.data_variable = "DL1_DATA"

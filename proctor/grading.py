@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proctor import __version__
-from proctor.checking.checker_process import Checker, checker_sandbox
+from proctor.checking.checker_process import WARM_IMPORTS, Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
@@ -22,12 +23,15 @@ from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
 from proctor.pages.limits import PageLimits
 from proctor.pages.notes import note_metadata, note_output
+from proctor.running.host_process import host_mounts
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, submission_budget_seconds
+from proctor.sandbox.warm import Pool
 from proctor.secret import Secret
+from proctor.stations import timed
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
@@ -79,6 +83,8 @@ class Surroundings:
         data: mounts for the student's code and for the checker.
         variables: environment variables, by which both find the data.
         pages: for making safe what is shown of the student's texts and outputs.
+        warm: modules that are imported once and not for each notebook.
+        pool: of warm sandboxes, which belong to this process and to no other.
     """
 
     kind: str
@@ -86,6 +92,8 @@ class Surroundings:
     data: Sequence[Mount] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
+    warm: tuple[str, ...] = ()
+    pool: Pool | None = None
 
 
 class Keys(NamedTuple):
@@ -101,6 +109,7 @@ def keys_of(secret: Secret, submission: Submission) -> Keys:
     return Keys(*(secret.key(purpose, submission.student, submission.digest) for purpose in purposes))
 
 
+@timed("engine, the rest")
 def grade(
     notebook: dict[str, Any],
     submission: Submission,
@@ -125,7 +134,8 @@ def grade(
     with _session(cells, submission, around, keys, budget) as session:
 
         def checker() -> Checker:
-            return Checker(checker_sandbox(kind, limits, around.data, around.variables))
+            seconds = min(limits.startup_seconds, budget.left())
+            return Checker(checker_sandbox(kind, limits, around.data, around.variables), around.pool, seconds)
 
         graded = _run_and_check(session, cells, submission.results, keys.checks, checker, limits, budget)
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
@@ -174,12 +184,25 @@ def _session(
 ) -> Iterator[StudentSession]:
     """A notebook that is about to run, in a folder of its own."""
     with _work_folder(submission) as work:
+        seed = int.from_bytes(keys.kernel[:4], "big")
+        make = functools.partial(_student_sandbox, around, work)
+        yield StudentSession(cells, make, around.limits, seed, budget, around.pool)
 
-        def sandbox(mounts: list[Mount]) -> Sandbox:
-            variables = {**_ENVIRONMENT, **around.variables}
-            return Sandbox(around.kind, around.limits, [*mounts, *around.data], work, variables)
 
-        yield StudentSession(cells, sandbox, around.limits, int.from_bytes(keys.kernel[:4], "big"), budget)
+def _student_sandbox(around: Surroundings, work: Path | None, mounts: list[Mount]) -> Sandbox:
+    variables = {**_ENVIRONMENT, **around.variables}
+    return Sandbox(around.kind, around.limits, [*mounts, *around.data], work, variables)
+
+
+def warmed(around: Surroundings) -> Surroundings:
+    """The same with a pool, in which libraries are being imported for student code and for the checker.
+
+    Whoever asks for it has to close the pool.
+    """
+    pool = Pool(around.warm)
+    pool.prepare(_student_sandbox(around, None, host_mounts()))
+    pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
+    return replace(around, pool=pool)
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:
@@ -242,6 +265,7 @@ def _all_notes(submission: Submission, session: StudentSession, graded: _Graded)
     return list(dict.fromkeys([*notes, *accidents]))
 
 
+@timed("pages")
 def write_results(
     notebook: dict[str, Any],
     outcomes: list[CellOutcome],
@@ -297,7 +321,14 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
     name = notebook_cells.grade_id(cell)
     kind = "test" if notebook_cells.role(cell) == "test" else "run"
     kind = kind if cell["cell_type"] == "code" else "text"
-    return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell))
+    return Cell(name or f"cell {number + 1}", name, kind, notebook_cells.source(cell), _station(cell))
+
+
+def _station(cell: dict[str, Any]) -> str:
+    """What the time of a cell counts for, see `proctor.stations`."""
+    if (role := notebook_cells.role(cell)) in ("test", "solution"):
+        return "snapshots" if role == "test" else "answers"
+    return "imports" if notebook_cells.source(cell).startswith(("import ", "from ")) else "given and added cells"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from traitlets import Dict, Enum, Int, Unicode, validate
+from traitlets import Dict, Enum, Int, List, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -53,6 +53,14 @@ class Proctor(Configurable):
 
     data_variable = Unicode(
         "DATA", help="Environment variable in which student code finds the place of that folder."
+    ).tag(config=True)
+
+    warm = List(
+        Unicode(),
+        default_value=["IPython.core.interactiveshell", "torch"],
+        help="Modules that are imported once and not for each notebook: those that the course's notebooks and checks "
+        "use, and that start no threads when they are imported. An empty list: each notebook starts from nothing, "
+        "which takes longer.",
     ).tag(config=True)
 
     workers = Int(

@@ -41,7 +41,7 @@ FLOORS = {
         {"grading"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
-        {"secret", "staff_files"},
+        {"secret", "staff_files", "stations"},
         {"errors", "page"},
     ],
 }

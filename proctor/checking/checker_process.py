@@ -18,6 +18,8 @@ from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import end_by
+from proctor.sandbox.warm import FIRST_DESCRIPTOR, Pool
+from proctor.stations import timed
 
 # What it needs of this package; the rest stays outside of its sandbox.
 _MODULES = (
@@ -35,21 +37,33 @@ sys.path[:0] = sys.argv.pop(1).split(os.pathsep)
 from proctor.checking.checker import main
 sys.exit(main())
 """
+_WARM = "import sys\nfrom proctor.checking.checker import main\nsys.exit(main())"
+# Of a warm sandbox: folders to import from, and what is imported besides the libraries.
+WARM_IMPORTS = ((_PACKAGES,), ("proctor.checking.checker",))
 _LAST_WORDS = 8_000
 
 
 class Checker:
-    """A started checker and the `channel` to it."""
+    """A started checker and the `channel` to it.
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    Args:
+        pool: of warm sandboxes, if there is one.
+        seconds: how long the libraries in it may take to be imported.
+    """
+
+    @timed("sandbox starts")
+    def __init__(self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0) -> None:
         folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
         ours, theirs = socket.socketpair()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         try:
             with theirs:
+                numbers, warm = [str(FIRST_DESCRIPTOR)], None
+                if pool is not None:
+                    warm = pool.start(sandbox, _WARM, numbers, [theirs], seconds, *WARM_IMPORTS, self._said)
                 command = [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())]
-                self._running = sandbox.start(command, [theirs.fileno()], self._said, self._said)
+                self._running = warm or sandbox.start(command, [theirs.fileno()], self._said, self._said)
         except BaseException:
             ours.close()
             self._said.close()
@@ -60,6 +74,7 @@ class Checker:
         """The limit that it has passed, in plain words."""
         return self._running.check()
 
+    @timed("ends of sandboxes")
     def end(self) -> str:
         """Kill it with all that it started, and say what is known about its end: its status, its last words."""
         self.channel.close()

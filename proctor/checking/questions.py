@@ -20,6 +20,7 @@ from proctor.notebooks.checked_cells import CheckedCell, TravellingProbe, read_c
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, ChannelClosed, ChannelTimeout
 from proctor.sandbox.limits import Limits
+from proctor.stations import timed
 
 # As in the probe contract; not imported from there, because that would load torch into the engine.
 MAX_ANSWER = 64 * 2**20
@@ -193,6 +194,7 @@ def _deadline(state: _Checking, seconds: float) -> float:
     return time.monotonic() + min(seconds, state.budget.left())
 
 
+@timed(lambda state, *_: "checks" if state.current else "imports of the checker")
 def _next(state: _Checking, process: Checker, deadline: float) -> tuple[dict[str, Any], bytes]:
     """The checker's next word, while its use of the machine is watched."""
 

@@ -328,7 +328,7 @@ def _split(
 
 
 def _is_early(answers: Answers, one: Expected, own: Sequence[tuple[Expected | None, Submitted | None]]) -> bool:
+    # Whatever the student's cells do there, they may define its names: also `from mine import *` and `%run` do.
     answer = answers.found.get(one.name)
-    if not one.is_code or answer is None or answer.main is not None or answer.text != one.released:
-        return False
-    return any(answers.defined(cell, one.defines) for _, cell in own if cell is not None)
+    empty = one.is_code and answer is not None and answer.main is None and answer.text == one.released
+    return empty and any(not cell.is_text for _, cell in own if cell is not None)

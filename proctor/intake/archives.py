@@ -1,4 +1,4 @@
-"""Unpacks a zip archive that a student made: regular files only, under names that no tool runs, with caps.
+"""Unpacks an archive that a student made: regular files only, under names that no tool runs, with caps.
 
 Nothing that an archive says is believed: sizes are counted while reading, a path that leads out of the folder, a link
 or a device is left out, and so is what would be more than the caps, the least important first.
@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from proctor.errors import ProctorError
-from proctor.intake.copier import Caps, Taken, printable
+from proctor.intake.copier import Caps, Taken, printable, read_file
 from proctor.intake.importance import importance
 from proctor.intake.inert import stored_name
+from proctor.intake.notebook_file import may_be_notebook
+from proctor.intake.tarballs import as_zip
 
 # Of an archive: its table of contents, which is read into memory.
 _MAX_TABLE = 8 * 2**20
@@ -28,24 +30,28 @@ _TABLE_BYTES = zipfile._ECD_SIZE
 # Others may ask for gigabytes of memory, or are not known here.
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-_OTHERS = {b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"\x1f\x8b": "a gzip archive", b"%PDF": "a PDF"}
-_OTHER_ENDINGS = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+_OTHERS = {b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"BZh": "a bzip2 archive", b"%PDF": "a PDF"}
+_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".ipynb.gz")
+_OTHER_ENDINGS = (".rar", ".7z", ".gz", ".bz2", ".xz")
+_ZIP = b"PK\x03\x04"
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 class Archive:
-    """A zip archive; its names are those of `paths`.
+    """A zip archive, or one that can be made into one (`proctor.intake.tarballs`); its names are those of `paths`.
 
     Raises:
-        ProctorError: it is no zip archive, is damaged, or has a password; the message says which.
+        ProctorError: it is no such archive, is damaged, or has a password; the message says which.
     """
 
     def __init__(self, place: Path, max_table: int = _MAX_TABLE) -> None:
         self.place = place
         self.taken = Taken()
-        _refuse_other(place, max_table)
+        self._repacked = as_zip(place, _most(place, Caps().total_bytes))
+        if self._repacked is None:
+            _refuse_other(place, max_table)
         try:
-            self._file = zipfile.ZipFile(place)
+            self._file = zipfile.ZipFile(self._repacked or place)
         except (OSError, OverflowError, *_BROKEN) as error:
             raise ProctorError(f"the zip archive is damaged or incomplete ({error}); ask for a new one") from error
         self._entries = self._listed()
@@ -61,6 +67,8 @@ class Archive:
 
     def close(self) -> None:
         self._file.close()
+        if self._repacked is not None:
+            self._repacked.close()
 
     @property
     def paths(self) -> list[str]:
@@ -76,7 +84,7 @@ class Archive:
         Raises:
             ProctorError: the folder can't be written.
         """
-        left = min(caps.total_bytes, max(_HARMLESS, _RATIO * self.place.stat().st_size))
+        left = _most(self.place, caps.total_bytes)
         taken = Taken(list(self.taken.lines), list(self.taken.dotted)) if chosen is None else Taken()
         names = {path: path for path in self._entries} if chosen is None else chosen
         wanted = sorted((importance(name), name, path) for path, name in names.items())
@@ -152,9 +160,30 @@ class Archive:
         return found
 
 
+def _most(place: Path, total_bytes: int) -> int:
+    return min(total_bytes, max(_HARMLESS, _RATIO * place.stat().st_size))
+
+
+def without_ending(name: str) -> str:
+    """The name of an archive without what says that it is one; any other name as it is."""
+    ending = max((one for one in _ENDINGS if name.casefold().endswith(one)), key=len, default="")
+    return name[: len(name) - len(ending)]
+
+
 def is_archive(path: str) -> bool:
     """Whether a file of this name is taken for an archive that can be unpacked."""
-    return path.casefold().endswith(".zip")
+    return path.casefold().endswith(_ENDINGS)
+
+
+def holds_files(path: str, place: Path) -> bool:
+    """Whether a file is to be unpacked: it is called an archive, or has a notebook's name or none and is one.
+
+    What only is one inside, such as weights, tables and documents, is not.
+    """
+    if is_archive(path) or not may_be_notebook(path):
+        return is_archive(path)
+    start = read_file(place, 2**16)
+    return start is not None and start.startswith(_ZIP)
 
 
 def is_other_archive(path: str) -> bool:

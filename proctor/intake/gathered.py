@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive, is_other_archive, top_folder
+from proctor.intake.archives import Archive, holds_files, is_archive, is_other_archive, top_folder
 from proctor.intake.copier import Caps, Taken, copy_tree, printable, read_file
 from proctor.intake.inert import handed_in_name, stored_name
 from proctor.intake.lms_names import Claim
@@ -114,7 +114,7 @@ def _open_archives(folder: Path, scratch: Path, failed: dict[str, str]) -> list[
         failed: takes why an archive can't be opened, by its name.
     """
     lines, caps = [], _CAPS
-    found = [path for path in folder.iterdir() if path.is_file() and is_archive(handed_in_name(path.name))]
+    found = [path for path in folder.iterdir() if path.is_file() and holds_files(handed_in_name(path.name), path)]
     newest_first = sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for number, path in enumerate(newest_first[:_MOST]):
         own = handed_in_name(path.name)

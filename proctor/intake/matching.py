@@ -29,6 +29,7 @@ _ANSWERS = ("solution", "manual")
 _STUB = re.compile(r"#\s*YOUR CODE HERE|YOUR ANSWER HERE|raise NotImplementedError(\(\))?")
 _LONG = 40
 _SPACE = re.compile(r"\s+")
+_IN_ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz)/", re.IGNORECASE)
 
 
 @dataclass
@@ -227,7 +228,7 @@ def _rank(one: _File, name: str, notebook: Mapping[str, Any]) -> tuple:
     """The larger counts."""
     one.answers = _worked(one, notebook)
     number = re.search(r"(\d+)\)?$", one.name.partition(".")[0].removeprefix(name))
-    inside = ".zip/" in one.path.casefold()
+    inside = _IN_ARCHIVE.search(one.path) is not None
     number = int(number.group(1)[-6:]) if number else 0
     return one.readable, one.answers, one.name == f"{name}.ipynb", not inside, -one.path.count("/"), number, one.path
 

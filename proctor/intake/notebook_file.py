@@ -45,7 +45,8 @@ def parsed(content: bytes) -> tuple[dict[str, Any] | None, str]:
     """A notebook as plain JSON, and the encoding that it was in; None if it can't be read."""
     for encoding in ("utf-8-sig", "utf-16", "latin-1"):
         try:
-            found = json.loads(content.decode(encoding))
+            # Zeros are what a disk or a synchronisation that was cut off puts behind a file.
+            found = json.loads(content.decode(encoding).rstrip("\0 \t\r\n"))
         except (ValueError, RecursionError):
             continue
         if type(found) is dict:

@@ -16,9 +16,10 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from proctor.intake.archives import is_archive, is_other_archive
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import UNREADABLE, Matched, match_files
+from proctor.intake.matching import MISSING, UNREADABLE, Matched, match_files
 from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
@@ -31,6 +32,8 @@ _PICTURES = {
     ".gif": (b"GIF87a", b"GIF89a"),
 }
 _FOLDER = re.compile(r"[^\W_][\w -]*")
+# What is handed in for a notebook by mistake, under any name: pages made of it, links to it, downloads that broke off.
+_INSTEAD = re.compile(r"x?html?|mht|webarchive|gdoc|lnk|url|webloc|icloud|crdownload|part", re.IGNORECASE)
 
 
 @dataclass
@@ -117,7 +120,7 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
     places = {path: files / stored_path(path) for path in paths}
     with Unpacked(files.with_name(f"{files.name}-unpacked"), {path: places[path] for path in paths}) as unpacked:
         places |= unpacked.places
-        candidates = [path for path in places if may_be_notebook(path)]
+        candidates = [path for path in places if may_be_notebook(path) and path not in unpacked.opened]
         staged.matched = match_files(notebooks, candidates, lambda path: read_file(places[path], MAX_FILE))
         folders = [places[path].parent for path in staged.matched.paths.values() if path.count("/")]
         for folder in [*dict.fromkeys(folders), *unpacked.beside_notebooks()]:
@@ -125,6 +128,9 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         for name in staged.matched.lost:
             if any(f"{name}.ipynb:" in line for line in taken.lines):
                 staged.matched.lost[name] = UNREADABLE
+        missing = [name for name, why in staged.matched.lost.items() if why == MISSING]
+        if missing and (instead := _instead(missing, sorted(places))):
+            staged.notes.append(f"what counts is the file that ends in .ipynb; handed in was {_listed(instead)}")
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())
@@ -133,6 +139,17 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
             staged.notes.append(f"left out {printable(path[:-1])}: it is a folder, not a notebook")
         elif path.endswith(".ipynb") and "/" not in path:
             places[path].unlink()
+
+
+def _instead(missing: list[str], paths: list[str]) -> list[str]:
+    """Files that seem to be made of notebooks that are missing, or to stand for them."""
+    found = []
+    for path in paths:
+        stem, _, ending = path.rpartition("/")[2].casefold().rpartition(".")
+        named = any(name.casefold() in stem for name in missing) and not is_archive(path) and not is_other_archive(path)
+        if named or _INSTEAD.fullmatch(ending):
+            found.append(path)
+    return found
 
 
 def _paths(files: Path) -> list[str]:

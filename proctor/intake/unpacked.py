@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive, is_other_archive
+from proctor.intake.archives import Archive, holds_files, is_other_archive
 from proctor.intake.copier import Caps, printable
 from proctor.intake.importance import is_last
 from proctor.intake.inert import OF_NBGRADER, handed_in_name, stored_path
 
-# So many are opened, those nearest to the top; archives in them are not.
-_MOST = 5
+# So many are opened, those nearest to the top, and archives in them; what lies in those is not.
+_MOST, _LEVELS = 5, 2
 
 
 class Unpacked:
-    """The zip archives of a submission, each in a folder of its own; all folders are removed at the end.
+    """The archives of a submission, each in a folder of its own; all folders are removed at the end.
 
     Args:
         folder: to make.
@@ -39,13 +39,27 @@ class Unpacked:
 
     def __enter__(self) -> Unpacked:
         shutil.rmtree(self._folder, ignore_errors=True)
-        found = [path for path in self._files if is_archive(path) and not is_last(PurePosixPath(path).parts[:-1])]
+        caps, found = Caps(), self._files
+        for _ in range(_LEVELS):
+            before = set(self.places)
+            caps = self._open(found, caps)
+            found = {path: place for path, place in self.places.items() if path not in before}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _open(self, files: Mapping[str, Path], caps: Caps) -> Caps:
+        """Open archives among some files; what the next ones may hold, since all together may hold what one may."""
+        found = [path for path in files if not _is_data(path) and holds_files(path, files[path])]
         found.sort(key=lambda path: (path.count("/"), path))
-        caps = Caps()
-        for number, path in enumerate(found[:_MOST]):
-            root = self._folder / str(number)
+        for path in found:
+            if len(self._roots) + len(self._unread) >= _MOST:
+                self.lines.append(f"of {len(found)} archives the first {found.index(path)} were opened")
+                break
+            root = self._folder / str(len(self._roots))
             try:
-                with Archive(self._files[path]) as archive:
+                with Archive(files[path]) as archive:
                     taken = archive.unpack(root, caps)
             except ProctorError as error:
                 self._unread.append(path)
@@ -54,15 +68,14 @@ class Unpacked:
             self._roots[path] = root
             self.places |= {f"{path}/{name}": root / stored_path(name) for name in taken.digests}
             self.lines += [f"{printable(path)}: {line}" for line in taken.lines]
-            # Together they may hold what a submission may.
             used = sum(place.stat().st_size for place in root.rglob("*") if place.is_file())
             caps = replace(caps, total_bytes=caps.total_bytes - used, files=max(0, caps.files - len(taken.digests)))
-        if len(found) > _MOST:
-            self.lines.append(f"of {len(found)} zip archives the first {_MOST} were opened")
-        return self
+        return caps
 
-    def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+    @property
+    def opened(self) -> set[str]:
+        """Paths of the archives that were opened."""
+        return set(self._roots)
 
     def beside_notebooks(self) -> list[Path]:
         """Folders in the archives in which notebooks lie; of an archive without notebooks the whole."""
@@ -80,8 +93,14 @@ class Unpacked:
             missing: some notebook was not found, so that archives of other kinds count, too.
         """
         others = [path for path in self._files if is_other_archive(path)] if missing else []
-        self.lines += [f"{printable(path)} was not opened: it is no zip archive" for path in others[:_MOST]]
+        self.lines += [f"{printable(path)} was not opened: ask for a zip archive" for path in others[:_MOST]]
         return [*self._unread, *others[:_MOST]]
+
+
+def _is_data(path: str) -> bool:
+    """Whether an archive is one that can be had again; homework may be called by the name of a data set, too."""
+    *folders, name = PurePosixPath(path).parts
+    return is_last(folders if name.casefold().endswith(".zip") else [*folders, name])
 
 
 def lay_up(source: Path, target: Path, on_top: bool = True) -> None:

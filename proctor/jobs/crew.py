@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
-from proctor.grading import Surroundings
+from proctor.grading import Surroundings, warmed
+from proctor.jobs import worker
 from proctor.jobs.doing import run_in
 from proctor.jobs.workers import Workers
 from proctor.sandbox import cgroups
@@ -35,6 +37,8 @@ class Crew:
 
     def start(self) -> None:
         """Start the processes, which takes seconds; once more does nothing."""
+        if self.number == 1 and self._around.pool is None:
+            self._around = warmed(self._around)
         if self.number > 1 and self._workers is None:
             words = (self._around, cgroups.delegated())
             self._workers = Workers(self.number, _prepare, words, self._begun, self._lost)
@@ -42,8 +46,8 @@ class Crew:
 
     def do(self, folder: Path, student: str) -> Future:
         """Have the job in a folder done; what comes of it lies there afterwards."""
+        self.start()
         if self.number > 1:
-            self.start()
             return self._workers.do(_work, folder, student)
         self._begun(student)
         done: Future = Future()
@@ -56,6 +60,9 @@ class Crew:
 
     def end(self) -> None:
         """End all that does jobs; what is under way is not finished."""
+        if self._around.pool is not None:
+            self._around.pool.close()
+            self._around = replace(self._around, pool=None)
         if self._workers is not None:
             self._workers.end()
             self._workers = None
@@ -63,9 +70,10 @@ class Crew:
 
 def _prepare(around: Surroundings, groups: Path | None) -> None:
     global _around
-    _around = around
     # It lives in the coordinator's own group, and could not find this out itself.
     cgroups.use(groups)
+    _around = warmed(around)
+    worker.at_end(_around.pool.close)
 
 
 def _work(folder: Path, student: str) -> None:

@@ -29,6 +29,7 @@ def run(job: Job, around: Surroundings) -> Done:
     except Exception as error:
         done.accident = Accident.of(error)
     done.seconds, done.used_up = budget.used(), budget.why if budget.up() else ""
+    done.for_staff = tuple(around.pool.notes) if around.pool is not None else ()
     return done
 
 

@@ -108,6 +108,7 @@ class Done:
         found: by notebook; those that were only run are not in it.
         accident: what has ended the job as a whole.
         seconds: on the clock.
+        for_staff: plain lines about the process that did it.
         used_up: whose time was used up and how long that was, in plain words; empty if none was.
     """
 
@@ -115,6 +116,7 @@ class Done:
     accident: Accident | None = None
     seconds: float = 0.0
     used_up: str = ""
+    for_staff: tuple[str, ...] = ()
 
 
 def packed(job: Job) -> Job:

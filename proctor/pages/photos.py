@@ -92,10 +92,16 @@ def _made(raw: bytes, kind: str) -> list[Any]:
         picture.load()
         # How the camera was held is written beside the pixels, which is all that stays.
         turned = ImageOps.exif_transpose(picture)
+    clear = turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info
+    if turned.mode.startswith("I"):
+        # Grey in 16 bits, which Pillow would cut off at 255.
+        turned = turned.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    elif turned.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        # Black and white, and colours by number: only light itself can be made smaller.
+        turned = turned.convert("RGBA" if clear else "L" if turned.mode == "1" else "RGB")
     factor = max(turned.size) // MAX_SIDE_SHOWN
     if factor > 1:
         turned = turned.reduce(factor)
-    clear = turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info
     turned = turned.convert("RGBA" if clear and kind == "image/png" else "RGB")
     turned.thumbnail((MAX_SIDE_SHOWN, MAX_SIDE_SHOWN))
     made, file = kind, _file(turned, kind)

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -29,16 +30,21 @@ _SPECIAL = re.compile(
     r"|(?P<round>\\\\?\()|(?P<square>\\\\?\[)"
     r"|\\."
     r"|(?P<double>\$\$)|(?P<dollar>\$)"
-    r"|(?P<image>!\[)|(?P<link>\]\()|(?P<tag><img\b[^<>]{0,2000}>)",
+    r"|(?P<image>!\[)|(?P<link>\]\()|(?P<tag><img\b[^<>]*+>)",
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
+# A picture in the text itself, which may be long.
+_DATA = r"data:image/[a-z+.-]{1,30}+;base64,[A-Za-z0-9+/=]{2000,}+"
 _IMAGE = re.compile(
     r"!\[(?P<words>[^\[\]\n]{0,1000}+)\]\([ \t]{0,20}+"
-    r"(?:<(?P<angled>[^<>\n]{0,2000}+)>|(?P<plain>(?:[^\s<>()]|\([^\s<>()]{0,200}+\)){0,2000}+))"
+    rf"(?:<(?P<angled>{_DATA}|[^<>\n]{{0,2000}}+)>|(?P<plain>{_DATA}|(?:[^\s<>()]|\([^\s<>()]{{0,200}}+\)){{0,2000}}+))"
     r"(?:[ \t]{1,20}+(?:\"[^\"\n]{0,500}+\"|'[^'\n]{0,500}+'))?+[ \t]{0,20}+\)"
 )
 _ATTACHED = re.compile(r"!\[(?P<words>[^\[\]\n]{0,1000}+)\]\([ \t]{0,20}+<?attachment:")
 _ATTACHED_END = re.compile(r">?[ \t]*\)")
+# A picture whose address stands in a line of its own: that line stays, as text.
+_NAMED = re.compile(r"!\[(?P<words>[^\[\]\n]{0,1000}+)\](?:\[(?P<name>[^\[\]\n]{0,200}+)\])?+")
+_NAME_LINE = re.compile(r"^ {0,3}\[([^\[\]\n]{1,200}+)\]:[ \t]*(?:<([^<>\n]+)>|(\S+))", re.MULTILINE)
 _ADDRESS = re.compile(r"\]\(\s{0,20}+<?+([^)\s>]{0,2000}+)")
 _QUOTED = re.compile(r"[ \t]*>")
 _QUOTES = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
@@ -224,9 +230,25 @@ class _Scanner:
                         return self._picture(match.start(), end.end(), f"attachment:{name}", attached["words"])
         image = _IMAGE.match(self._text, match.start())
         if image is None:
-            return match.end()
+            return self._named_image(match)
         address = image["angled"] if image["angled"] is not None else image["plain"]
         return self._picture(match.start(), image.end(), unquote(address), image["words"])
+
+    def _named_image(self, match: re.Match) -> int:
+        named = _NAMED.match(self._text, match.start())
+        name = (named["name"] or named["words"]) if named else ""
+        address = self._lines.get(_bare(name))
+        if address is None:
+            return match.end()
+        return self._picture(match.start(), named.end(), unquote(address), named["words"])
+
+    @cached_property
+    def _lines(self) -> dict[str, str]:
+        """Addresses by the names under which pictures can be shown; the first one of a name counts."""
+        found: dict[str, str] = {}
+        for line in _NAME_LINE.finditer(self._text):
+            found.setdefault(_bare(line[1]), line[2] or line[3])
+        return found
 
     def _tag(self, match: re.Match) -> int:
         reader = _ImageTag()
@@ -252,6 +274,10 @@ class _Scanner:
         self._found.pieces.append(piece)
         self._done = behind
         return behind
+
+
+def _bare(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _is_escaped(text: str, place: int) -> bool:

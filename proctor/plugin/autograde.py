@@ -27,7 +27,7 @@ from proctor.jobs.crew import Crew
 from proctor.jobs.job import Accident, Job
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import busy, gradebook_file, partial, points
+from proctor.plugin import busy, gradebook_file, last_words, partial, points
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
@@ -130,10 +130,13 @@ class Autograde(Batch):
         before = done.state() or Begun(self._root, assignment_id, student_id).state()
         same = state is not None and before == state
         finished = same and made and done.state() == state
-        again = self._current.why_again(done, self._expected()) if finished else ""
+        names = self._expected() if finished else []
+        again = self._current.why_again(done, names) if finished else ""
+        again = again or points.changed_since(self.coursedir, assignment_id, student_id, names)
         if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
-            self._outcomes[student_id] = f"graded before ({again} since)" if again else "graded before"
+            word = f"graded before ({again} since)" if again else "graded before"
+            self._outcomes[student_id] = graded(0, *done.not_found(), word)
             return False
         self._current.begin(student_id, done, again)
         self._work.before = done.state()
@@ -231,7 +234,9 @@ class Autograde(Batch):
                 accident = Accident.of(error)
         if self.of_machine(accident.again()):
             raise accident.again()
-        self.log.error("%s could not be graded, 0 points: %s", notebook_filename, accident.details)
+        foreseen = isinstance(accident.error, ProctorError)
+        details = str(accident.error) if foreseen else last_words.kept(accident.said, accident.details)
+        self.log.error("%s could not be graded, 0 points: %s", notebook_filename, details)
         self._give_nothing(name, accident.said)
 
     def set_permissions(self, assignment_id: str, student_id: str) -> None:
@@ -254,7 +259,8 @@ class Autograde(Batch):
         # Without a state the next start takes the submission up again.
         state = self._work.staged.state if finished and not failed else None
         made_with = self._current.made_with(student_id, self._expected())
-        Finished(self._root, assignment_id, student_id).write(state, differences, made_with)
+        not_found = (self._work.staged.matched.lost, self._work.staged.unreadable)
+        Finished(self._root, assignment_id, student_id).write(state, differences, made_with, not_found)
         if state is not None:
             Begun(self._root, assignment_id, student_id).forget()
         if differences:
@@ -262,8 +268,8 @@ class Autograde(Batch):
         elif failed:
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
-            word, staged = self._current.outcome(student_id), self._work.staged
-            self._outcomes[student_id] = graded(notes, staged.matched.lost, staged.unreadable, word)
+            word = self._current.outcome(student_id)
+            self._outcomes[student_id] = graded(notes, *not_found, word)
 
     def _expected(self) -> list[str]:
         assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id

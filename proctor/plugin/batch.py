@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -33,6 +32,7 @@ from proctor.plugin.two_halves import TwoHalves
 from proctor.sandbox import cgroups
 from proctor.sandbox.folders import OwnFolder, sweep
 from proctor.staff_files import make_top, staff_only
+from proctor.stations import timed
 
 AGAIN = "run this command again"
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -111,7 +111,7 @@ class Batch(TwoHalves):
         """
         excluded = (self.coursedir.student_id_exclude or "").split(",")
         places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
-        self._crew, self._in_work = self.crew(len(places)), {}
+        self._crew, self._in_work, self._said_once = self.crew(len(places)), {}, set()
         if self._crew.number > 1:
             self.log.info("%d submissions are graded at a time (c.Proctor.workers)", self._crew.number)
         how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
@@ -173,6 +173,7 @@ class Batch(TwoHalves):
                 self._progress.ended(student, self._outcomes.get(student, ""), graded=False)
         return ""
 
+    @timed("nbgrader's conversion")
     def _staged(self) -> bool:
         """Whether the submission in work is to be graded; then its job lies in its folder."""
         work = self._work
@@ -185,6 +186,7 @@ class Batch(TwoHalves):
         work.give(self.make_job())
         return True
 
+    @timed("nbgrader's conversion")
     def _finish(self, future: Future, work: InWork) -> None:
         """Store what came of a job."""
         self._work, self.notebooks = work, work.notebooks
@@ -208,6 +210,10 @@ class Batch(TwoHalves):
             self._times.end(work.student)
             raise
         self._times.end(work.student, done.seconds, done.used_up)
+        for line in done.for_staff:
+            if line not in self._said_once:
+                self._said_once.add(line)
+                self.log.warning(line)
         if done.accident is not None:
             if done.accident.error is None:
                 self.log.error(done.accident.details)
@@ -222,11 +228,7 @@ class Batch(TwoHalves):
             self._stopped(work)
             raise
         except Exception as error:
-            said = self.meaning(error)
-            if said is None:
-                # Nobody has foreseen this one.
-                self.log.error(traceback.format_exc())
-                said = f"{type(error).__name__}: {error}"
+            said = self.meaning(error) or last_words.unforeseen(error)
             self._outcomes[work.student] = f"{self._so_far(work.student)}: {said}"
             self.log.error("%s: %s", printable(work.student), self._outcomes[work.student])
 
@@ -245,7 +247,7 @@ class Batch(TwoHalves):
     @staticmethod
     def of_machine(error: Exception) -> bool:
         """Whether an error says nothing about the notebook that was graded: the gradebook, or a full disk."""
-        return isinstance(error, DBAPIError) or room.of_machine(error)
+        return gradebook_file.cause(error) is not None or room.of_machine(error)
 
     def _so_far(self, student: str) -> str:
         return self._reached.get(student, "not graded, its points are as they were")

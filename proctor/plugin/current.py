@@ -10,6 +10,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 from proctor.errors import ProctorError
+from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.agreement import cell_changes, differences, listed
 from proctor.plugin.finished import Finished
 from proctor.plugin.generate_assignment import ADVICE
@@ -38,7 +39,7 @@ class Current:
         """Look whether the gradebook has the cells and points of `source/`, by which it will be filled.
 
         Raises:
-            ProctorError: it has not; the message says what to do.
+            ProctorError: it has not, or a notebook of the assignment can't be read there; the message says what to do.
         """
         with Gradebook(self._coursedir.db_url, self._coursedir.course_id) as gradebook:
             try:
@@ -46,6 +47,7 @@ class Current:
             except MissingEntry:
                 return
             names = [notebook.name for notebook in assignment.notebooks]
+            self._refuse_unreadable(names)
             found = differences(assignment, self._source, names)
             if not found:
                 return
@@ -55,6 +57,14 @@ class Current:
         raise ProctorError(
             f"nothing was graded: {self._source} and the gradebook differ. {listed(found)}. To go on, {advice}"
         )
+
+    def _refuse_unreadable(self, names: Sequence[str]) -> None:
+        # Whatever became of it (renamed, deleted, half saved): nobody loses points for that.
+        for name in names:
+            try:
+                notebook_cells.read(self._source / f"{name}.ipynb")
+            except ProctorError as error:
+                raise ProctorError(f"nothing was graded: {error}; put it back as it was") from error
 
     def why_again(self, done: Finished, names: Sequence[str]) -> str:
         """Why a submission that was graded has to be graded again, in plain words; empty if it need not be.

@@ -38,15 +38,21 @@ def gradebook(coursedir: CourseDirectory) -> Iterator[Finding]:
     root = Path(coursedir.root).resolve()
     try:
         path = gradebook_file.path_of(coursedir.db_url)
-        if path is not None and not path.exists():
+        if not gradebook_file.exists(coursedir.db_url):
             gradebook_file.refuse_lost(coursedir.db_url, root)
-            yield warn(f"{path}: there is no gradebook yet", "nbgrader generate_assignment ASSIGNMENT")
+            where = gradebook_file.shown(coursedir.db_url)
+            yield warn(f"{where}: there is no gradebook yet", "nbgrader generate_assignment ASSIGNMENT")
             return
         gradebook_file.check(coursedir.db_url, root)
     except ProctorError as error:
         yield fail(str(error))
         return
-    yield ok(f"gradebook: {path or 'its server answers'}")
+    yield ok(f"gradebook: {gradebook_file.shown(coursedir.db_url)}")
+    if gradebook_file.has_password(coursedir.db_url):
+        yield warn(
+            "c.CourseDirectory.db_url has the password of the gradebook in it, for whoever reads nbgrader_config.py",
+            "put it into ~/.pgpass (mode 600), and take it out of the address",
+        )
     if path is not None and _file_system(path).startswith("nfs"):
         yield warn(
             f"{path}: lies on NFS, where SQLite needs locks that the server passes on",

@@ -58,20 +58,38 @@ class Finished:
             return None
         return found if isinstance(found, dict) else None
 
+    def not_found(self) -> tuple[dict[str, str], list[str]]:
+        """Why notebooks have no answers, by notebook, and files in which more may lie (`proctor.intake.staging`)."""
+        try:
+            found = json.loads(self._path.read_text())
+            lost, unopened = found.get("lost", {}), found.get("unreadable", [])
+            return {str(name): str(why) for name, why in lost.items()}, [str(path) for path in unopened]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}, []
+
     def forget(self) -> None:
         """It is about to be graded again."""
         self._path.unlink(missing_ok=True)
 
-    def write(self, state: str | None, differences: Sequence[str], made_with: Mapping[str, Any] | None = None) -> None:
+    def write(
+        self,
+        state: str | None,
+        differences: Sequence[str],
+        made_with: Mapping[str, Any] | None = None,
+        not_found: tuple[Mapping[str, str], Sequence[str]] = ({}, ()),
+    ) -> None:
         """Write it down.
 
         Args:
             state: of the submission; None, and the next start takes it up again.
             made_with: what it was graded with.
+            not_found: what the method of this name gives back.
         """
         make_folder(self.folder, self.folder.parents[1])
         draft = self._path.with_suffix(".draft")
-        draft.write_text(json.dumps({"state": state, "differences": list(differences), "with": made_with}))
+        content = {"state": state, "differences": list(differences), "with": made_with}
+        content |= {"lost": dict(not_found[0]), "unreadable": list(not_found[1])}
+        draft.write_text(json.dumps(content))
         draft.chmod(file_mode(self.folder))
         os.replace(draft, self._path)
 

@@ -9,6 +9,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment as NbgraderGenerateAssignment
 from nbgrader.converters.base import NbGraderException
 
+from proctor.plugin import busy
 from proctor.plugin.agreement import cell_changes, listed
 
 ADVICE = (
@@ -26,6 +27,9 @@ class GenerateAssignment(NbgraderGenerateAssignment):
         Raises:
             NbGraderException: it can't be made; the log says why, and nothing was changed by then if cells changed.
         """
+        # Of what a run that goes on has read before, half would be as it was and half as it will be.
+        if held := busy.all_held(Path(self.coursedir.root).resolve()):
+            self._refuse(f"nothing was changed: {held[0]}")
         assignment = self.coursedir.assignment_id
         folder = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", assignment))
         names = {path.stem for path in folder.glob("*.ipynb")}

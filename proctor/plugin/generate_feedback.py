@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 from nbgrader.api import MissingEntry
 from nbgrader.converters import GenerateFeedback as NbgraderGenerateFeedback
 from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
-from proctor.plugin import busy, gradebook_file
+from proctor.plugin import busy, gradebook_file, last_words, room
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_grades import write_template
 from proctor.plugin.page_state import PageState, states
@@ -55,6 +56,40 @@ class GenerateFeedback(NbgraderGenerateFeedback):
             folder.remove()
         if self._left_out:
             self._refuse(f"no pages were made of {len(self._left_out)} submissions ({', '.join(self._left_out)})")
+
+    def convert_notebooks(self) -> None:
+        """Make the pages of one submission after the other; an accident costs those of one, and says so in a line.
+
+        Takes the place of nbgrader's own loop, which prints tracebacks.
+
+        Raises:
+            NbGraderException: something is wrong with this machine or the gradebook; no pages were made of the rest.
+        """
+        for place in sorted(self.assignments):
+            assignment, student = Path(place).name, Path(place).parent.name
+            self.notebooks = sorted(self.assignments[place])
+            try:
+                self._make(assignment, student)
+            except Exception as error:
+                destination = Path(self._format_dest(assignment, student))
+                for name in (Path(one).stem for one in self.notebooks):
+                    with contextlib.suppress(OSError):
+                        (destination / f"{name}.html").unlink(missing_ok=True)
+                said = last_words.meaning(error, self.coursedir.db_url) or last_words.unforeseen(error)
+                if isinstance(error, DBAPIError) or room.of_machine(error):
+                    self._refuse(f"no pages were made from {printable(student)} on: {said}")
+                self.log.error("%s: no pages were made: %s", printable(student), said)
+                self._left_out.append(printable(student))
+
+    def _make(self, assignment: str, student: str) -> None:
+        if not self.init_destination(assignment, student):
+            return
+        self.run_pre_convert_hook()
+        self.init_assignment(assignment, student)
+        for notebook in self.notebooks:
+            self.convert_single_notebook(notebook)
+        self.set_permissions(assignment, student)
+        self.run_post_convert_hook()
 
     def _refuse(self, why: str) -> NoReturn:
         # The command ends without a word of its own; the formgrader shows the log.

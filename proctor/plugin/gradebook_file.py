@@ -14,32 +14,35 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import create_engine, event
+from nbgrader.api import InvalidEntry
+from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
+from proctor.plugin import gradebook_server
 
 SECONDS = 60.0
 _SECONDS_UNSAID = 2.0
 _MAGIC = b"SQLite format 3\0"
-# What pip calls them, with the library that they need.
-_DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
 _TABLES = {"assignment", "grade", "submitted_assignment", "student"}
 _RESTORE = "restore it from your backup"
-_AGAIN = "then run this command again; nothing was changed"
 
 
 def wait_for_others() -> None:
-    """Let every connection to a SQLite gradebook wait for a minute while another program writes."""
+    """Let every connection to a gradebook wait for a minute while another program writes."""
     if not event.contains(Engine, "do_connect", _with_timeout):
         event.listen(Engine, "do_connect", _with_timeout)
 
 
-def _with_timeout(dialect: Any, record: Any, words: list, options: dict[str, Any]) -> None:
+def _with_timeout(dialect: Any, record: Any, words: list, options: dict[str, Any]) -> Any:
+    """The driver's connection to a server; None lets SQLAlchemy make it itself, with these options."""
     if dialect.name == "sqlite":
         options.setdefault("timeout", SECONDS)
+    elif gradebook_server.is_one(dialect):
+        return gradebook_server.connected(dialect, words, options, SECONDS)
+    return None
 
 
 def path_of(db_url: str) -> Path | None:
@@ -55,6 +58,27 @@ def path_of(db_url: str) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
+def exists(db_url: str) -> bool:
+    """Whether there is a gradebook, or anything in its place.
+
+    Raises:
+        ProctorError: that can't be looked at; the message says why, and what to do.
+    """
+    path = path_of(db_url)
+    return gradebook_server.has_gradebook(db_url) if path is None else path.exists()
+
+
+def shown(db_url: str) -> str:
+    """Its place for people's eyes: a file's path, or an address without its password."""
+    path = path_of(db_url)
+    return gradebook_server.shown(db_url) if path is None else str(path)
+
+
+def has_password(db_url: str) -> bool:
+    """Whether its address tells a password."""
+    return bool(make_url(db_url).password)
+
+
 def refuse_lost(db_url: str, root: Path) -> None:
     """Stop before nbgrader makes a new gradebook where there was one, or reads what is none.
 
@@ -63,6 +87,7 @@ def refuse_lost(db_url: str, root: Path) -> None:
     """
     path = path_of(db_url)
     if path is None:
+        _refuse_lost_on_server(db_url, root)
         return
     try:
         with open(path, "rb") as file:
@@ -97,7 +122,7 @@ def check(db_url: str, root: Path, say: Callable[[str], None] = lambda line: Non
     refuse_lost(db_url, root)
     path = path_of(db_url)
     if path is None:
-        _connect(db_url)
+        gradebook_server.check(db_url, SECONDS, say)
         return
     if not path.exists():
         raise ProctorError(f"{path}: there is no gradebook yet; run: nbgrader generate_assignment ASSIGNMENT")
@@ -115,19 +140,26 @@ def check(db_url: str, root: Path, say: Callable[[str], None] = lambda line: Non
         raise ProctorError(said(error, db_url)) from error
 
 
+def cause(error: Exception) -> DBAPIError | None:
+    """The database's own error, also where nbgrader has put it into one of its; None if it is neither."""
+    inner = error.__context__ if isinstance(error, InvalidEntry) else error
+    return inner if isinstance(inner, DBAPIError) else None
+
+
 def said(error: Exception, db_url: str) -> str | None:
     """What an error of the gradebook means and what to do; None if it is none of these."""
+    error = cause(error) or error
+    path, text = path_of(db_url), str(getattr(error, "orig", None) or error)
+    if path is None:
+        return gradebook_server.said(error, db_url)
     if not isinstance(error, DBAPIError | sqlite3.Error):
         return None
-    path, text = path_of(db_url), str(getattr(error, "orig", None) or error)
-    where = str(path) if path is not None else "the gradebook's server"
     if _is_lock(error):
-        who = _who_locks(path) if path is not None else "another program"
-        return f"{where}: {who} has locked the gradebook for a minute; end it, then run this command again"
+        return f"{path}: {_who_locks(path)} has locked the gradebook for a minute; end it, then run this command again"
     known = {
         "full": "there is no room for the gradebook; make room (df -h shows where), then run this command again",
-        "readonly": f"you can't write into the gradebook or its folder; {_rights(path) if path else 'see its rights'}",
-        "read-only": f"you can't write into the gradebook; {_rights(path) if path else 'see its rights'}",
+        "readonly": f"you can't write into the gradebook or its folder; {_rights(path)}",
+        "read-only": f"you can't write into the gradebook; {_rights(path)}",
         "unable to open": "the gradebook, or its journal beside it, can't be opened; correct their rights",
         "malformed": f"the gradebook is damaged; move it away and {_RESTORE}",
         "not a database": f"this file is no gradebook; move it away and {_RESTORE}",
@@ -137,8 +169,8 @@ def said(error: Exception, db_url: str) -> str | None:
     }
     for word, meaning in known.items():
         if word in text:
-            return f"{where}: {meaning}"
-    return f"{where}: the gradebook can't be used ({' '.join(text.split())[:200]})"
+            return f"{path}: {meaning}"
+    return f"{path}: the gradebook can't be used ({' '.join(text.split())[:200]})"
 
 
 def _try_to_write(path: Path, seconds: float) -> None:
@@ -154,22 +186,20 @@ def _try_to_write(path: Path, seconds: float) -> None:
         raise sqlite3.DatabaseError("no such table")
 
 
-def _connect(db_url: str) -> None:
-    address = make_url(db_url).render_as_string(hide_password=True)
+def _refuse_lost_on_server(db_url: str, root: Path) -> None:
+    if not any((root / verdict.FOLDER).glob("[!.]*")):
+        return
     try:
-        engine = create_engine(db_url)
-        try:
-            engine.connect().close()
-        finally:
-            engine.dispose()
-    except ModuleNotFoundError as error:
+        there = gradebook_server.has_gradebook(db_url)
+    except ProctorError:
+        # That the server is away is said by whoever needs it.
+        return
+    if not there:
         raise ProctorError(
-            f"{address}: the driver {error.name} is not installed; run: "
-            f"pip install -c constraints.txt {_DRIVERS.get(error.name, error.name)}"
-        ) from error
-    except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
-        raise ProctorError(f"{address}: the gradebook's server can't be used ({reason}); {_AGAIN}") from error
+            f"{gradebook_server.shown(db_url)}: there is no gradebook here, and {verdict.FOLDER}/ says that "
+            f"there was one; correct the address, or {_RESTORE}. For a new one without any points, move "
+            f"{verdict.FOLDER}/ away"
+        )
 
 
 def _is_lock(error: Exception) -> bool:

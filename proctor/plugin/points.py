@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
+
+from proctor.checking import verdict
+from proctor.errors import ProctorError
+
+_CHANGED = "the gradebook changed"
 
 
 def clear(coursedir: CourseDirectory, assignment: str, student: str, notebooks: Sequence[str]) -> None:
@@ -50,6 +56,22 @@ def _waiting(coursedir: CourseDirectory, assignment: str, student: str) -> dict[
         return {one.id: (one.auto_score, one.needs_manual_grade) for one in grades}
 
 
+def changed_since(coursedir: CourseDirectory, assignment: str, student: str, notebooks: Sequence[str]) -> str:
+    """In plain words that the gradebook has other autograded points than the records of verdicts; empty if not.
+
+    One that was put back from a backup has, and one that somebody wrote into.
+    """
+    root = Path(coursedir.root).resolve()
+    for name in notebooks:
+        try:
+            record = verdict.load(verdict.record_path(root, assignment, student, name))
+            if verdict.compare(record, autograded(coursedir, assignment, student, name)):
+                return _CHANGED
+        except (ProctorError, MissingEntry):
+            return _CHANGED
+    return ""
+
+
 def autograded(coursedir: CourseDirectory, assignment: str, student: str, notebook: str) -> dict[str, float | None]:
     """Autograded points of a notebook by grade_id.
 
@@ -58,4 +80,9 @@ def autograded(coursedir: CourseDirectory, assignment: str, student: str, notebo
     """
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
         submitted = gradebook.find_submission_notebook(notebook, assignment, student)
-        return {one.name: one.auto_score for one in submitted.grades if one.cell.cell_type == "code"}
+        return of_tests(submitted)
+
+
+def of_tests(notebook: SubmittedNotebook) -> dict[str, float | None]:
+    """The same, of a notebook that was looked up."""
+    return {one.name: one.auto_score for one in notebook.grades if one.cell.cell_type == "code"}

@@ -18,6 +18,7 @@ from proctor.intake.rebuild import Rebuilt, rebuild
 from proctor.intake.staging import Staged, stage
 from proctor.notebooks import cells as notebook_cells
 from proctor.plugin.collect import is_time
+from proctor.stations import timed
 
 _BROKEN = "**Notes from the grading**\n\nThis notebook could not be graded. The course staff has been told."
 
@@ -36,6 +37,7 @@ class Prepared:
     broken: dict[str, str] = field(default_factory=dict)
 
 
+@timed("staging and rebuilding")
 def prepare(
     submitted: Path, files: Path, folder: Path, sources: Mapping[str, Path], own_files: Mapping[str, Path]
 ) -> Prepared:
@@ -49,11 +51,11 @@ def prepare(
         own_files: the instructor's files beside them, by path in the assignment.
 
     Raises:
-        ProctorError: the submission can't be read or copied.
+        ProctorError: the submission can't be read or copied; or the instructor's notebook can't, which says nothing
+            about the submission.
         OSError: a file of the assignment can't be copied.
     """
-    broken: dict[str, str] = {}
-    notebooks = {name: _read(name, source, broken) for name, source in sources.items()}
+    notebooks = {name: notebook_cells.read(source) for name, source in sources.items()}
     staged = stage(submitted, files, own_files, notebooks)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,23 +66,13 @@ def prepare(
     if not is_time(folder / TIMESTAMP):
         (folder / TIMESTAMP).unlink()
         staged.notes.append(f"left out {TIMESTAMP}: it holds no time, and this counts as handed in at no known time")
-    return _rebuild_all(Prepared(staged, broken=broken), folder, notebooks)
-
-
-def _read(name: str, source: Path, broken: dict[str, str]) -> dict[str, Any]:
-    try:
-        return notebook_cells.read(source)
-    except ProctorError as error:
-        broken[name] = str(error)
-        return {}
+    return _rebuild_all(Prepared(staged), folder, notebooks)
 
 
 def _rebuild_all(prepared: Prepared, folder: Path, notebooks: Mapping[str, dict[str, Any]]) -> Prepared:
     matched = prepared.staged.matched
     for name, notebook in notebooks.items():
         try:
-            if name in prepared.broken:
-                raise ProctorError(prepared.broken[name])
             rebuilt = rebuild(notebook, matched.content[name])
         except Exception as error:
             # Of one notebook; the others of the submission, and other students, still get their grades.

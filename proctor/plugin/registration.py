@@ -76,5 +76,7 @@ def plug_in(c: Config) -> None:
     c.GenerateFeedback.preprocessors = [SafeFeedback, PageGrades, CSSHTMLHeaderPreprocessor]
     if "jupyter_server" in sys.modules:
         from proctor.plugin.formgrader import serve_pages
+        from proctor.plugin.late_scores import count_lateness
 
         serve_pages()
+        count_lateness()

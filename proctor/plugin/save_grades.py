@@ -14,6 +14,7 @@ from nbgrader.preprocessors import SaveAutoGrades as NbgraderSaveAutoGrades
 from nbgrader.utils import compute_checksum, is_grade, is_solution, is_task
 
 from proctor.plugin.reading import Reading
+from proctor.stations import timed
 
 
 class KeepSource(NbGraderPreprocessor):
@@ -44,6 +45,7 @@ class KeepSource(NbGraderPreprocessor):
 class SaveGrades(NbgraderSaveAutoGrades):
     """Writes autograded points; an answer that a TA has read and that is the same stays read."""
 
+    @timed("gradebook")
     def preprocess(self, nb: Any, resources: dict) -> tuple[Any, dict]:
         """Write the points of a notebook; needs ``resources["proctor"]``, with ``root`` and ``answers``."""
         names, ours = resources["nbgrader"], resources["proctor"]

@@ -12,6 +12,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.staging import state_of
 from proctor.plugin.finished import Finished
+from proctor.plugin.points import of_tests
 from proctor.plugin.stale import changed_tests, source_digests
 
 WAITS = "waits for a TA"
@@ -65,6 +66,10 @@ class Standings:
             cells = open_cells(self._root, self._assignment, student, notebook)
             if cells:
                 standing.open[notebook.name] = cells
+            if not standing.unfinished and self._differs(student, notebook):
+                standing.unfinished = (
+                    f"gradebook and verdicts differ; run {AGAIN} {self._assignment} --student={student}"
+                )
         return standing
 
     def unfinished(self, student: str) -> str:
@@ -84,6 +89,15 @@ class Standings:
         except ProctorError as error:
             return str(error)
         return f"graded before the tests of {', '.join(tests)} changed; {again}" if tests else ""
+
+    def _differs(self, student: str, notebook: SubmittedNotebook) -> bool:
+        """Whether its points are not those that it was given: the gradebook is older, say, put back from a backup."""
+        try:
+            record = verdict.load(verdict.record_path(self._root, self._assignment, student, notebook.name))
+        except ProctorError:
+            # Its cells are said not to be judged.
+            return False
+        return bool(verdict.compare(record, of_tests(notebook)))
 
     def collected(self) -> list[str]:
         """Students of whom there is a submission, graded or not."""

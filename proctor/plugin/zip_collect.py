@@ -24,12 +24,13 @@ from traitlets import List, Unicode
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
-from proctor.intake.archives import Archive, is_archive, top_folder
+from proctor.intake.archives import Archive, is_archive, top_folder, without_ending
 from proctor.intake.copier import Caps, look, printable
 from proctor.intake.gathered import MAX_DOWNLOAD_TABLE, Piece, gather
 from proctor.intake.inert import TIMESTAMP
 from proctor.intake.lms_names import BY_ID, Claim, Student, claim, whose
 from proctor.plugin import busy
+from proctor.plugin.lateness import Lateness
 from proctor.plugin.sealed import as_text
 
 # What an LMS adds to its downloads.
@@ -78,9 +79,13 @@ class Collecting:
                 for one in gradebook.students
             ]
             try:
-                self._due = gradebook.find_assignment(self._coursedir.assignment_id).duedate
+                self._usual = gradebook.find_assignment(self._coursedir.assignment_id).duedate
             except MissingEntry:
-                self._due = None
+                self._usual = None
+        try:
+            self._lateness = Lateness(app)
+        except ProctorError as error:
+            app.fail(str(error))
 
     def run(self) -> None:
         """Collect everything that can be; ends with a table, and with exit status 1 if something could not be."""
@@ -154,7 +159,7 @@ class Collecting:
             return Claim(BY_ID, groups["student_id"], "", groups["student_id"], rest, time=_time_of(groups))
         if one := claim(name):
             return dataclasses.replace(one, time=self._utc(one.time))
-        for own in (name, name[:-4] if is_archive(name) else name):
+        for own in (name, without_ending(name)):
             if any(student.id == own for student in self._roster):
                 return Claim(BY_ID, own, "", own, name)
         return None
@@ -175,7 +180,7 @@ class Collecting:
             names = ", ".join(printable(piece.shown, 60) for piece in found[:4])
             raise ProctorError(f"several accounts of the LMS claim to be this student ({names}); keep the right one")
         pieces, remark = _last_attempt(found)
-        moment = self._moment(pieces)
+        moment = self._moment(student, pieces)
         place = Path(
             self._coursedir.format_path(self._coursedir.submitted_directory, student, self._coursedir.assignment_id)
         )
@@ -202,15 +207,19 @@ class Collecting:
         without = "" if gathered.notebooks else ", no notebook among them"
         return f"collected: {gathered.files} files{without}{remark}; {moment.said}{in_part}"
 
-    def _moment(self, pieces: list[Piece]) -> _Moment:
+    def _moment(self, student: str, pieces: list[Piece]) -> _Moment:
         times = [piece.claim.time for piece in pieces if piece.claim.time is not None]
         if times:
             return _Moment(max(times), f"handed in at {max(times):%Y-%m-%d %H:%M} UTC")
         if any(piece.claim.late for piece in pieces):
-            if self._due is None:
+            # The LMS knows of no extension that the course's configuration gives: what is late there may be in time.
+            usual, due = self._usual, self._lateness.due(self._coursedir.assignment_id, student, self._usual)
+            if usual is not None and due > usual:
+                return _Moment(None, "marked as late, at no known time; has an extension, and counts as in time")
+            if due is None:
                 return _Moment(None, "marked as late, at no known time; the assignment has no deadline to be late for")
             return _Moment(
-                self._due + datetime.timedelta(seconds=1),
+                due + datetime.timedelta(seconds=1),
                 "marked as late, at no known time: counts as handed in a second after the deadline",
             )
         return _Moment(None, "no known time")

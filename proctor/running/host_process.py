@@ -19,13 +19,27 @@ from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import BadFrame, Channel, ChannelTimeout, FrameError
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.process import Running
+from proctor.sandbox.warm import FIRST_DESCRIPTOR, Lease, Pool
+from proctor.stations import timed
 
 HOST = "/opt/proctor/student_host.py"
 _BESIDE = "/opt/proctor/student_probes.py"
+_WARM = f"import runpy\nrunpy.run_path({HOST!r}, run_name='__main__')"
 _POLL = 0.25
 _FRAME_SECONDS = 30.0
 # Computing time between two looks of a sandbox in which nothing goes on.
 _AT_REST = 0.05
+
+
+def host_mounts() -> list[Mount]:
+    """What a sandbox needs so that the program runs in it."""
+    files = {HOST: student_host.__file__, _BESIDE: student_probes.__file__}
+    return [Mount(Path(file).resolve(), place) for place, file in files.items()]
+
+
+def _arguments(numbers: Sequence[int], seed: int) -> list[str]:
+    """Of the program: descriptors of control and snapshots, and the seed."""
+    return [str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
 
 
 class Accident(Exception):
@@ -48,6 +62,7 @@ class HostProcess:
             stage begins.
     """
 
+    @timed("sandbox starts")
     def __init__(
         self,
         make_sandbox: Callable[[list[Mount]], Sandbox],
@@ -55,11 +70,13 @@ class HostProcess:
         limits: Limits,
         seed: int,
         budget: Budget,
+        pool: Pool | None = None,
     ) -> None:
         if budget.up():
             raise OutOfTime(budget.why)
         self.limits = limits
         self.budget = budget
+        self._pool = pool
         self.indices = {number: index for index, number in enumerate(tests)}
         self.nonce = 0
         self.cpu = self._computed = 0.0
@@ -69,7 +86,7 @@ class HostProcess:
         theirs = [pair[1] for pair in pairs]
         channels = [Channel(pair[0]) for pair in pairs]
         self.control, self.snapshots = channels[0], dict(zip(self.indices, channels[1:], strict=True))
-        self.running: Running | None = None
+        self.running: Running | Lease | None = None
         self._runner: psutil.Process | None = None
         self._known: set[Identity] = set()
         # Whatever happens from here on, nothing may be left of a sandbox that nobody holds.
@@ -91,14 +108,18 @@ class HostProcess:
             self.close()
             raise
 
-    def _start(self, make_sandbox: Callable, theirs: Sequence[socket.socket], seed: int) -> Running:
+    def _start(self, make_sandbox: Callable, theirs: Sequence[socket.socket], seed: int) -> Running | Lease:
         try:
-            numbers = [one.fileno() for one in theirs]
-            files = {HOST: student_host.__file__, _BESIDE: student_probes.__file__}
-            sandbox = make_sandbox([Mount(Path(file).resolve(), place) for place, file in files.items()])
+            sandbox = make_sandbox(host_mounts())
+            if self._pool is not None:
+                numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + len(theirs))
+                seconds = min(self.limits.startup_seconds, self.budget.left())
+                started = self._pool.start(sandbox, _WARM, _arguments(numbers, seed), theirs, seconds)
+                if started is not None:
+                    return started
             program = HOST if sandbox.kind == "bwrap" else student_host.__file__
-            command = [sys.executable, "-I", program, str(numbers[0]), ",".join(map(str, numbers[1:])), str(seed)]
-            return sandbox.start(command, numbers)
+            numbers = [one.fileno() for one in theirs]
+            return sandbox.start([sys.executable, "-I", program, *_arguments(numbers, seed)], numbers)
         finally:
             for one in theirs:
                 one.close()
@@ -123,6 +144,7 @@ class HostProcess:
             if header.get("nonce", self.nonce) == self.nonce and header.get("done", self.nonce) == self.nonce:
                 return header, body
 
+    @timed("probes")
     def ask(self, place: int, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         """The answer of the snapshot at a place to one question."""
         channel = self.snapshots[place]

@@ -19,6 +19,8 @@ from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.machine_words import in_plain_words
+from proctor.sandbox.warm import Pool
+from proctor.stations import timed
 
 MAX_RESULTS = 500
 MAX_RESULT_BYTES = 100 * 2**20
@@ -30,12 +32,13 @@ _FUTILE_STARTS = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the rebuilt notebook; `kind` is "run", "test" or "text"."""
+    """A cell of the rebuilt notebook; `kind` is "run", "test" or "text", `station` what its time counts for."""
 
     label: str
     grade_id: str | None
     kind: str
     source: str
+    station: str = "cells"
 
 
 @dataclass
@@ -55,6 +58,7 @@ class StudentSession:
         make_sandbox: makes the sandbox; called again after an accident. It gets the mounts that the session needs.
         seed: of the student's own random numbers.
         budget: the time that the notebook may cost, from the first start to the last answer.
+        pool: of warm sandboxes; without, each start imports all that the notebook needs.
 
     Attributes:
         notes: plain lines about accidents, for the student too.
@@ -69,12 +73,14 @@ class StudentSession:
         limits: Limits,
         seed: int,
         budget: Budget | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.cells = list(cells)
         self.limits = limits
         self.notes: list[str] = []
         self._make_sandbox = make_sandbox
         self._seed = seed
+        self._pool = pool
         self._budget = budget or Budget("the notebook", limits.notebook_wall_seconds)
         # Of the stage that the notebook is in; never longer than the notebook's.
         self._stage = self._budget
@@ -121,6 +127,7 @@ class StudentSession:
         self._note_left_out()
         return self._outcomes
 
+    @timed("results of a notebook")
     def seal(self, results: Path) -> list[str]:
         """Ends the process that ran the cells; its declared results (``runs/``, modules, JSON) go to a new folder.
 
@@ -187,6 +194,7 @@ class StudentSession:
                 self._asked_seconds[grade_id] = before + self._stage.used()
         return {"ok": False, "kind": "time-out", "text": why}, b""
 
+    @timed("ends of sandboxes")
     def close(self) -> None:
         """Ends everything that belongs to this notebook."""
         self._stop()
@@ -224,7 +232,8 @@ class StudentSession:
             self._starts += 1
             self._replays_while_asking += self._asking
             try:
-                self._host = HostProcess(self._make_sandbox, self._tests.values(), self.limits, self._seed, self._stage)
+                places = self._tests.values()
+                self._host = HostProcess(self._make_sandbox, places, self.limits, self._seed, self._stage, self._pool)
                 self._futile = 0
             except NotStarted:
                 self._futile += 1
@@ -247,6 +256,7 @@ class StudentSession:
         if self._asking:
             self._host.end()
 
+    @timed(lambda self, number, outcome: self.cells[number].station)
     def _do(self, number: int, outcome: CellOutcome) -> None:
         cell = self.cells[number]
         if cell.kind == "test":

@@ -99,8 +99,12 @@ class Sandbox:
         pass_fds: Sequence[int] = (),
         stdout: int | IO = subprocess.DEVNULL,
         stderr: int | IO = subprocess.DEVNULL,
+        forks: bool = False,
     ) -> Running:
         """Run a program; it keeps the descriptors `pass_fds` under their numbers and no others.
+
+        Args:
+            forks: whether it is one of the engine's own that closes its forks in, see `proctor.sandbox.warm_entry`.
 
         Raises:
             SandboxUnavailable: bubblewrap can't be used here.
@@ -118,7 +122,7 @@ class Sandbox:
                 parent = cgroups.delegated()
                 group = cgroups.Group(parent, self.limits) if parent else None
                 with tempfile.TemporaryFile() as file:
-                    file.write(json.dumps(self._job(command, folder.path, group)).encode())
+                    file.write(json.dumps(self._job(command, folder.path, group, forks)).encode())
                     file.seek(0)
                     full = [sys.executable, "-I", "-S", sandbox_entry.__file__, "outside", str(file.fileno())]
                     environment = {name: os.environ[name] for name in _FOR_PYTHON if name in os.environ}
@@ -129,6 +133,17 @@ class Sandbox:
             folder.remove()
             raise
         return Running(process, self.limits, folder, self.kind == "bwrap", group)
+
+    def for_forks(self, folders: Sequence[str], work: str) -> dict[str, Any]:
+        """What a program that closes its forks in has to know, see `proctor.sandbox.warm_entry`."""
+        return {
+            "folders": list(folders),
+            "bytes": self.limits.home_bytes,
+            "work": work,
+            "limits": self._inside([], None, work)["limits"],
+            "filter": base64.b64encode(seccomp_filter.program()).decode(),
+            "keyctl": seccomp_filter.call_number("keyctl"),
+        }
 
     def _popen(
         self,
@@ -151,7 +166,7 @@ class Sandbox:
             umask=0o022,
         )
 
-    def _job(self, command: Sequence[str], folder: Path, group: cgroups.Group | None) -> dict[str, Any]:
+    def _job(self, command: Sequence[str], folder: Path, group: cgroups.Group | None, forks: bool) -> dict[str, Any]:
         """What the entry program is told, see there."""
         account = new_account() if os.geteuid() == 0 else None
         for name in ("stage", "copies", "nothing"):
@@ -180,15 +195,15 @@ class Sandbox:
             "account": account,
             "group": str(group.path) if group is not None else None,
             "keyctl": seccomp_filter.call_number("keyctl"),
-            "filter": base64.b64encode(seccomp_filter.program()).decode(),
+            "filter": None if forks else base64.b64encode(seccomp_filter.program()).decode(),
             "bwrap": shutil.which("bwrap"),
-            "options": self._options(shown),
+            "options": self._options(shown, forks),
             "command": [sys.executable, "-I", "-S", ENTRY, "inside", json.dumps(inside)],
         }
 
-    def _options(self, shown: Sequence[Mount]) -> list[str]:
+    def _options(self, shown: Sequence[Mount], forks: bool) -> list[str]:
         """Options of bwrap; `mount:3` stands for the fourth mount until the entry program has opened it."""
-        words = [*_NAMESPACES, *_no_more_users(), "--as-pid-1", "--die-with-parent", "--new-session"]
+        words = [*_NAMESPACES, *([] if forks else _no_more_users()), "--as-pid-1", "--die-with-parent", "--new-session"]
         words += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"]
         for name, value in self._variables().items():
             words += ["--setenv", name, value]

@@ -36,9 +36,9 @@ def outside(job: dict[str, Any]) -> None:
     Args:
         job: ``parent`` (process that must be alive), ``stage`` (empty folder), ``sources`` (what is to be mounted),
             ``account`` (number of user and group, or None), ``group`` (folder of its control group, or None),
-            ``keyctl`` (number of that system call, or None), ``filter`` (of system calls, in base64), ``bwrap`` (its
-            path), ``options`` (of bwrap, in which "mount:0", "mount:1", … stand for the sources), ``command`` (what
-            runs in the sandbox).
+            ``keyctl`` (number of that system call, or None), ``filter`` (of system calls, in base64; None for a program
+            that sets it in its forks), ``bwrap`` (its path), ``options`` (of bwrap, in which "mount:0", "mount:1", …
+            stand for the sources), ``command`` (what runs in the sandbox).
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if job["group"] is not None:
@@ -74,7 +74,8 @@ def outside(job: dict[str, Any]) -> None:
     if os.getppid() != job["parent"]:
         os._exit(1)
     options = [places[int(word[6:])] if word.startswith("mount:") else word for word in job["options"]]
-    options += ["--seccomp", str(_file(base64.b64decode(job["filter"])))]
+    if job["filter"] is not None:
+        options += ["--seccomp", str(_file(base64.b64decode(job["filter"])))]
     words = ["bwrap", "--args", str(_file(b"".join(os.fsencode(word) + b"\0" for word in options))), "--"]
     os.execve(job["bwrap"], [*words, *job["command"]], {})
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import psutil
 
 from proctor.sandbox.limits import Usage
+from proctor.sandbox.memory import SharedMemory
 
 HOME = "/home/student"
 # The program that is the first process in a sandbox.
@@ -26,6 +28,8 @@ _KIB = 1024
 _BYTES_OF_A_DESCRIPTOR = 8 * _KIB
 # Beyond its buffer, of which nobody can change the size: the last message in it, and the socket itself.
 _MORE_OF_A_SOCKET = 64 * _KIB
+# Places in `_counts`.
+_MINOR_FAULTS, _MAJOR_FAULTS, _TIMES, _START = 6, 8, slice(10, 14), 18
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -54,6 +58,39 @@ class Population:
         self.pid = pid
         self._namespace = namespace
         self._first: int | None = None
+        # Of a program with folders and a network of its own: they stay to be seen whatever it ends.
+        self._folders: list[int] = []
+        self._sockets: int | None = None
+        self._memory = SharedMemory(lambda key: _proportional_memory(Process(key[0])))
+        # One thread looks while another begins or ends.
+        self._lock = threading.Lock()
+
+    def enter(self, pid: int) -> None:
+        """Look from now on at the folders and the sockets of this process, which are its own.
+
+        Raises:
+            OSError: the process is gone.
+        """
+        opened: list[int] = []
+        try:
+            opened.append(os.open(f"/proc/{pid}/net/unix", os.O_RDONLY | os.O_CLOEXEC))
+            for place in OWN_FOLDERS:
+                opened.append(os.open(f"/proc/{pid}/root{place}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        self.leave()
+        with self._lock:
+            self._sockets, *self._folders = opened
+
+    def leave(self) -> None:
+        """Look again at those of the first process."""
+        with self._lock:
+            held, self._folders, self._sockets = [*self._folders, self._sockets], [], None
+            for descriptor in held:
+                if descriptor is not None:
+                    os.close(descriptor)
 
     def first(self) -> int | None:
         """The namespace's first process, once there is one."""
@@ -87,30 +124,46 @@ class Population:
         except psutil.Error:
             return []
 
-    def usage(self) -> Usage:
-        """What they use now."""
+    def usage(self, most: int = 0) -> Usage:
+        """What they use now.
+
+        Args:
+            most: bytes of memory that are allowed; as long as less is used, what is said may be somewhat too much.
+        """
         memory = processes = 0
+        states = {}
         for one in self:
             with contextlib.suppress(OSError, ValueError):
-                status = _fields(one.read("status"), b"Threads", b"VmPTE")
+                status = _fields(one.read("status"), b"Threads", b"VmPTE", b"VmRSS", b"VmSwap")
                 processes += status.get(b"Threads", 0)
                 memory += status.get(b"VmPTE", 0) * _KIB + _descriptors(one) * _BYTES_OF_A_DESCRIPTOR
-                memory += _proportional_memory(one)
+                counts = _counts(one)
+                faults = counts[_MINOR_FAULTS], counts[_MAJOR_FAULTS]
+                sizes = status.get(b"VmRSS", 0), status.get(b"VmSwap", 0)
+                states[one.folder, counts[_START]] = (*faults, *sizes)
         first = self.first()
-        if first is not None:
-            memory += _socket_memory(first)
+        with self._lock:
+            held = self._sockets
+            if held is not None:
+                memory += _socket_memory(held)
+        if held is None and first is not None:
+            with contextlib.suppress(OSError), open(f"/proc/{first}/net/unix", "rb") as file:
+                memory += _socket_memory(file.fileno())
         file_bytes, files = self.files()
-        return Usage(memory + file_bytes, processes, file_bytes, files)
+        memory += file_bytes
+        return Usage(memory + self._memory.bytes(states, most - memory), processes, file_bytes, files)
 
     def files(self) -> tuple[int, int]:
         """Bytes and number of the files in the sandbox's own folders, those included that no longer have a name."""
         file_bytes = files = 0
         first = self.first()
-        for place in OWN_FOLDERS if first is not None else ():
-            with contextlib.suppress(OSError):
-                status = os.statvfs(f"/proc/{first}/root{place}")
-                file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
-                files += status.f_files - status.f_ffree
+        places: list[int | str] = [f"/proc/{first}/root{place}" for place in OWN_FOLDERS] if first is not None else []
+        with self._lock:
+            for place in self._folders or places:
+                with contextlib.suppress(OSError):
+                    status = os.statvfs(place)
+                    file_bytes += (status.f_blocks - status.f_bfree) * status.f_frsize
+                    files += status.f_files - status.f_ffree
         return file_bytes, files
 
     def cpu_seconds(self) -> float:
@@ -118,9 +171,7 @@ class Population:
         total = 0
         for one in self:
             with contextlib.suppress(OSError, ValueError, IndexError):
-                # The name, in brackets, may hold anything.
-                fields = one.read("stat").rpartition(b")")[2].split()
-                total += sum(map(int, fields[11:15]))
+                total += sum(_counts(one)[_TIMES])
         return total / _TICKS
 
 
@@ -133,12 +184,19 @@ def _fields(text: bytes, *names: bytes) -> dict[bytes, int]:
     return found
 
 
+def _counts(process: Process) -> list[int]:
+    """The numbers that the kernel tells of a process, from the fourth field of its `stat` on."""
+    # The name, in brackets, may hold anything; a letter for the state follows.
+    return [int(word) for word in process.read("stat").rpartition(b")")[2].split()[1:]]
+
+
 def _proportional_memory(process: Process) -> int:
     """Shared pages count once over all who share them; what was swapped out counts too."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         return sum(_fields(process.read("smaps_rollup"), b"Pss", b"SwapPss").values()) * _KIB
-    except OSError:
+    with contextlib.suppress(OSError, ValueError):
         return _fields(process.read("status"), b"VmRSS").get(b"VmRSS", 0) * _KIB
+    return 0
 
 
 def _descriptors(process: Process) -> int:
@@ -147,11 +205,17 @@ def _descriptors(process: Process) -> int:
     return os.stat(folder).st_size or len(os.listdir(folder))
 
 
-def _socket_memory(pid: int) -> int:
-    """The most that the sockets of a network namespace hold, those on their way through a socket included."""
+def _socket_memory(listed: int) -> int:
+    """The most that the sockets of a network namespace hold, those on their way through a socket included.
+
+    Args:
+        listed: descriptor of the file in which they stand.
+    """
     with contextlib.suppress(OSError, ValueError):
-        with open(f"/proc/{pid}/net/unix", "rb") as file:
-            sockets = max(0, sum(1 for _ in file) - 1)
+        os.lseek(listed, 0, os.SEEK_SET)
+        lines = 0
+        while part := os.read(listed, 2**16):
+            lines += part.count(b"\n")
         with open("/proc/sys/net/core/wmem_default") as file:
-            return sockets * (int(file.read()) + _MORE_OF_A_SOCKET)
+            return max(0, lines - 1) * (int(file.read()) + _MORE_OF_A_SOCKET)
     return 0

@@ -53,6 +53,7 @@ class Running:
         self._computing = ComputingTime()
         self._passed: str | None = None
         self._ended = threading.Event()
+        self._resting = False
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
@@ -60,13 +61,30 @@ class Running:
     def pid(self) -> int:
         return self.process.pid
 
+    def rest(self) -> None:
+        """From now on nothing runs in it but the engine's own code, and nobody needs to look."""
+        self._resting = True
+        self._population.leave()
+
+    def resume(self, pid: int) -> None:
+        """Something runs in it again, with folders and a network of its own.
+
+        Args:
+            pid: of its first process.
+
+        Raises:
+            OSError: that process is gone.
+        """
+        self._population.enter(pid)
+        self._resting = False
+
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def usage(self) -> Usage:
         """What the program and all that it started use now."""
         if self._group is None:
-            return self._population.usage()
+            return self._population.usage(self.limits.memory_bytes)
         return Usage(self._group.memory(), self._group.processes(), *self._population.files())
 
     def cpu_seconds(self) -> float:
@@ -100,6 +118,7 @@ class Running:
         _, left = psutil.wait_procs(tree, timeout=_SECONDS_TO_DIE)
         if self._group is not None:
             self._group.remove()
+        self._population.leave()
         self._folder.remove()
         if left:
             pids = ", ".join(str(one.pid) for one in left)
@@ -115,6 +134,8 @@ class Running:
     def _watch(self) -> None:
         pause = _SECONDS_BETWEEN_LOOKS
         while not self._ended.wait(pause) and self.alive():
+            if self._resting:
+                continue
             began = time.thread_time()
             said = self.check()
             pause = max(_SECONDS_BETWEEN_LOOKS, (time.thread_time() - began) / _PART_OF_TIME)

@@ -41,6 +41,7 @@ class Course:
     Args:
         more: instructor's notebooks beside the exercise, by name.
         limits: that differ from those of the other courses here.
+        db_url: of the gradebook; without, it is a file in the course.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Course:
         folder: Path,
         more: Mapping[str, dict[str, Any]] = MappingProxyType({}),
         limits: Mapping[str, float] = MappingProxyType({}),
+        db_url: str | None = None,
     ) -> None:
         self.folder = folder / "course"
+        self.db_url = db_url or f"sqlite:///{self.folder / 'gradebook.db'}"
         source = self.folder / "source" / exercise.ASSIGNMENT
         source.mkdir(parents=True)
         for name, notebook in {exercise.NOTEBOOK: exercise.instructor_notebook(), **more}.items():
@@ -60,6 +63,7 @@ class Course:
         (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"
         config = CONFIG.format(root=str(self.folder), secret=str(self.secret), limits=dict(limits))
+        config += f"c.CourseDirectory.db_url = {self.db_url!r}\n"
         (self.folder / "nbgrader_config.py").write_text(config)
         self.nbgrader("generate_assignment", exercise.ASSIGNMENT)
         release = self.folder / "release" / exercise.ASSIGNMENT
@@ -67,19 +71,24 @@ class Course:
 
     def nbgrader(self, *arguments: str) -> str:
         """Runs a command of nbgrader, whatever its exit status; returns all that it said."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), CANARY: CANARY}
-        run = subprocess.run(
+        return self.begin(*arguments).communicate()[0]
+
+    def begin(self, *arguments: str) -> subprocess.Popen:
+        """Starts a command of nbgrader."""
+        return subprocess.Popen(
             [sys.executable, "-m", "nbgrader", *arguments],
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            check=False,
         )
-        return run.stdout
+
+    def environment(self) -> dict[str, str]:
+        """Of the commands in this course."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), CANARY: CANARY}
 
     def submit(self, student: str, make) -> None:
         folder = self.folder / "submitted" / student / exercise.ASSIGNMENT
@@ -90,7 +99,7 @@ class Course:
         from nbgrader.api import Gradebook
 
         found = {}
-        with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}", "test") as gradebook:
+        with Gradebook(self.db_url, "test") as gradebook:
             for submission in gradebook.assignment_submissions(exercise.ASSIGNMENT):
                 scores = {g.name: g.auto_score for n in submission.notebooks for g in n.grades}
                 found[submission.student.id] = tuple(scores[f"{q}_test"] for q in exercise.QUESTIONS)

@@ -18,6 +18,7 @@ import unlucky
 import unlucky_files
 import unlucky_pages
 import unlucky_rerun
+import unlucky_sibs
 from course_folder import ROOT, Course
 
 from proctor.sandbox.bubblewrap import availability
@@ -37,12 +38,14 @@ ALL_CASES = [
     *unlucky_files.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,
+    *unlucky_sibs.CASES,
 ]
 # Others of their kinds are graded anyway, and the tests of intake have each of them; together they take minutes.
 MORE = {
     *("text-file", "backup", "below", "rar", "split-in-three", "copied-too-late", "copied-untouched", "retyped"),
     *("retyped-as-text", "retyped-further-up", "retyped-below", "moved-up", "merged", "bare-wrong", "colab-ids"),
     *("import-above", "essay-pieces", "essay-below", "shadowed-by-torch"),
+    *("zip-by-another-name", "page"),
 }
 WHOLE = "PROCTOR_ALL_SUBMISSIONS"
 CASES = [case for case in ALL_CASES if WHOLE in os.environ or case.name not in MORE]

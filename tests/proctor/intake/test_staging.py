@@ -248,7 +248,33 @@ def test_archives_of_one_submission_have_its_caps_together(submitted, tmp_path, 
     staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
     laid = sorted(path.name[0] for path in staged.files.glob("?.bin.handed-in"))
     assert laid == ["0", "1", "2", "3", "4"]
-    assert staged.notes == ["of 7 zip archives the first 5 were opened"]
+    assert staged.notes == ["of 7 archives the first 5 were opened"]
     monkeypatch.setattr(unpacked, "Caps", lambda: Caps(total_bytes=250))
     staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
     assert len(list(staged.files.glob("?.bin.handed-in"))) == 2
+
+
+def test_archives_are_known_by_their_content_and_may_hold_others(submitted, tmp_path):
+    (submitted / "one.ipynb").unlink()
+    packed(submitted / "inner.zip", {"one.ipynb": worked("1"), "gpt.py": "from within"})
+    packed(submitted / "two.ipynb", {"inner.zip": (submitted / "inner.zip").read_bytes()})
+    (submitted / "inner.zip").unlink()
+    packed(submitted / "weights.pt", {"two.ipynb": worked("2")})
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK, "two": {}})
+    assert staged.matched.paths == {"one": "two.ipynb/inner.zip/one.ipynb"}
+    assert staged.matched.content["one"] == worked("1").encode()
+    # A third level is not opened: an archive may hold itself.
+    packed(submitted / "third.zip", {"second.zip": (submitted / "two.ipynb").read_bytes()})
+    (submitted / "two.ipynb").unlink()
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
+    assert staged.matched.lost == {"one": "not handed in"}
+
+
+@pytest.mark.parametrize("name", ["page.html", "one.py", "One (1).pdf", "one.crdownload", "gone.webloc"])
+def test_what_was_handed_in_for_a_notebook_is_named(submitted, tmp_path, name):
+    (submitted / "one.ipynb").unlink()
+    (submitted / name).write_text("x")
+    staged = stage(submitted, tmp_path / "files", {}, {"one": NOTEBOOK})
+    said = f"what counts is the file that ends in .ipynb; handed in was {name}"
+    assert said in staged.notes
+    assert said not in stage(submitted, tmp_path / "files", {}, {"two": NOTEBOOK}).notes

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 from page_text import graded
-from PIL import Image
+from PIL import Image, ImageStat
 from unlucky_pages import picture
 
 from proctor.errors import ProctorError
@@ -186,6 +186,23 @@ def test_large_pictures_become_smaller():
     assert kind == "image/jpeg"
     assert pixels == 1_500 * 1_500
     assert len(made) < len(file.getvalue())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "I;16", "LA", "RGB", "RGBA", "P with a clear colour"])
+@pytest.mark.parametrize("size", [(80, 60), (4_800, 3_600)])
+def test_all_kinds_of_png_keep_their_light(mode, size):
+    # A scan has one bit or sixteen, a small file has colours by number.
+    grey = Image.linear_gradient("L").resize(size)
+    if mode == "I;16":
+        made = Image.frombytes("I;16", size, b"".join(bytes((value, value)) for value in grey.tobytes()))
+    else:
+        made = grey.convert(mode.partition(" ")[0])
+    file = io.BytesIO()
+    made.save(file, "PNG", **({"transparency": 3} if "clear" in mode else {}))
+    kind, encoded, _ = photo(base64.b64encode(file.getvalue()).decode())
+    assert kind is not None, encoded
+    found = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L")
+    assert abs(ImageStat.Stat(found).mean[0] - 127) < 4
 
 
 def test_a_bomb_costs_its_place_only(monkeypatch):

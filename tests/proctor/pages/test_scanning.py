@@ -72,6 +72,21 @@ def test_pictures_are_of_students_texts():
     assert pieces(text, students=False) == []
 
 
+def test_pictures_by_name_and_pictures_within_the_text():
+    # As exports of other editors write them; the lines with their addresses stay text.
+    lines = '[fig 1]: my%20figs/f.png "title"\n[two]: <b c.png>\n'
+    found = scanned(f"![one][Fig 1] ![][fig  1] ![two] ![three][none] ![four]\n\n{lines}", True)
+    assert [(piece.source, piece.address, piece.words) for piece in found.pieces] == [
+        ("![one][Fig 1]", "my figs/f.png", "one"),
+        ("![][fig  1]", "my figs/f.png", ""),
+        ("![two]", "b c.png", "two"),
+    ]
+    assert "[fig 1]: my%20figs/f.png" in found.text
+    long = f"data:image/png;base64,{'A' * 100_000}"
+    for text in (f"![]({long})", f"![](<{long}>)", f'<img width=3 src="{long}">', f"![][a]\n\n[a]: <{long}>"):
+        assert [piece.address for piece in scanned(text, True).pieces] == [long]
+
+
 def test_what_was_taken_out_can_be_put_back():
     text = "a $x$ ![b](c) [d](e) \ue000 `$f$`"
     found = scanned(text, True)

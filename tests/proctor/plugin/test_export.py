@@ -113,9 +113,14 @@ def other_tests(course) -> None:
     course.finish("ben", made_with={"sources": {NOTEBOOK: "of older tests"}})
 
 
+def older_gradebook(course) -> None:
+    course.change("ben", "q1", auto_score=0)
+
+
 @pytest.mark.parametrize(
     ("accident", "said"),
     [
+        (older_gradebook, "gradebook and verdicts differ; run nbgrader autograde hw --student=ben"),
         (forget, "not graded to its end; run nbgrader autograde hw --student=ben"),
         (in_part, "graded in part; run"),
         (differ, "gradebook and verdicts differ; run"),

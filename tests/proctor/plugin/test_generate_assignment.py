@@ -8,6 +8,7 @@ from graded_course import ASSIGNMENT, NOTEBOOK, copied, made_once, source_notebo
 from nbgrader.converters.base import NbGraderException
 
 from proctor.errors import ProctorError
+from proctor.plugin import busy
 from proctor.plugin.agreement import differences, listed
 from proctor.plugin.current import Current
 from proctor.plugin.generate_assignment import GenerateAssignment
@@ -74,9 +75,19 @@ def test_autograding_refuses_points_that_the_gradebook_does_not_have_yet(graded)
     assert "run: nbgrader generate_assignment hw --force, then this again" in str(error.value)
 
 
-def test_a_source_that_can_not_be_read_is_left_to_who_grades_it(graded):
-    (graded.root / "source" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").write_text("{")
-    check(graded)
+@pytest.mark.parametrize("text", ["{", None])
+def test_autograding_refuses_a_source_that_can_not_be_read(graded, text):
+    path = graded.root / "source" / ASSIGNMENT / f"{NOTEBOOK}.ipynb"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(ProctorError, match=f"nothing was graded: .*{NOTEBOOK}.ipynb: .*put it back as it was"):
+        check(graded)
+
+
+def test_generating_waits_for_a_run_that_grades(graded, caplog):
+    with busy.held(graded.root, "another", "ada", "graded"), pytest.raises(NbGraderException):
+        GenerateAssignment(coursedir=graded.directory(), force=True).start()
+    assert "nothing was changed: a submission: it is being graded by" in caplog.text
+    GenerateAssignment(coursedir=graded.directory(), force=True, log=logging.getLogger("generate")).start()
 
 
 @pytest.mark.parametrize(("notebook", "said"), CELLS)

@@ -1,13 +1,16 @@
 """Pages are made anew when what stands on them has changed, and say what has no points yet."""
 
 import datetime
+import errno
 import json
 import logging
 import re
 import shutil
+import tempfile
 
 import pytest
 from graded_course import ASSIGNMENT, DUE, NOTEBOOK, config, copied, made_once, source_notebook
+from nbgrader.converters.base import NbGraderException
 from traitlets.config import Configurable
 
 from proctor.checking import verdict
@@ -101,6 +104,39 @@ def test_a_page_is_made_anew_for_whom_something_changed_and_for_nobody_else(grad
     assert make(graded) == ["ada"]
     assert make(graded) == []
     assert make(graded, force=True) == ["ada", "ben"]
+
+
+def test_an_accident_costs_the_pages_of_one_submission_and_is_a_line(graded, undrawn, monkeypatch, caplog):
+    make(graded)
+    folders = {name: graded.root / "feedback" / name / ASSIGNMENT for name in ("ada", "ben")}
+    monkeypatch.setattr(tempfile, "tempdir", str(graded.root))
+    made = GenerateFeedback.convert_single_notebook
+
+    def failing(error: Exception):
+        def convert(self, place: str) -> None:
+            if "/ada/" in place:
+                folders["ada"].mkdir(exist_ok=True)
+                (folders["ada"] / f"{NOTEBOOK}.html").write_text("half a page")
+                raise error
+            made(self, place)
+
+        return convert
+
+    rights = PermissionError(errno.EPERM, "Operation not permitted", str(folders["ada"] / "x"))
+    for error, said in ((rights, "you can't write there"), (KeyError("odd"), "KeyError: 'odd' (nobody has foreseen")):
+        monkeypatch.setattr(GenerateFeedback, "convert_single_notebook", failing(error))
+        with pytest.raises(NbGraderException, match="no pages were made of 1 submissions \\(ada\\)"):
+            make(graded, force=True)
+        assert "ada: no pages were made: " in caplog.text
+        assert said in caplog.text
+        assert [(folder / f"{NOTEBOOK}.html").exists() for folder in folders.values()] == [False, True]
+    full = OSError(errno.ENOSPC, "No space left on device", str(folders["ada"] / "x"))
+    monkeypatch.setattr(GenerateFeedback, "convert_single_notebook", failing(full))
+    with pytest.raises(NbGraderException, match="no pages were made from ada on: .*no room is left on this disk"):
+        make(graded, force=True)
+    assert "Traceback" not in caplog.text
+    monkeypatch.setattr(GenerateFeedback, "convert_single_notebook", made)
+    assert make(graded) == ["ada"]
 
 
 def test_a_page_that_is_older_than_a_comment_is_not_released(graded, undrawn):

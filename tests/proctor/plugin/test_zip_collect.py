@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -109,6 +110,37 @@ def test_canvas(downloads):
     lines = {line.split()[0]: line for line in said.splitlines() if "  collected" in line}
     assert lines["ada"].endswith("collected: 3 files; the last upload counts, 1 older not; no known time")
     assert "marked as late, at no known time: counts as handed in a second after the deadline" in lines["bob"]
+
+
+def test_late_on_canvas_is_not_late_with_an_extension(downloads):
+    for number, name in enumerate(("lovelaceada", "obrienbob")):
+        (downloads.folder / f"{name}_LATE_8302{number}_551234{number}_exercise.ipynb").write_text(NOTEBOOK)
+    extensions = "{'homework': {'ada': __import__('datetime').datetime(2026, 2, 1, tzinfo=__import__('datetime').UTC)}}"
+    config = downloads.course.folder / "nbgrader_config.py"
+    before = config.read_text()
+    config.write_text(f"{before}\nc.Proctor.extensions = {extensions}\n")
+    try:
+        status, said = downloads.collect()
+    finally:
+        config.write_text(before)
+    assert status == 0, said
+    assert "timestamp.txt" not in downloads.of("ada")
+    assert "marked as late, at no known time; has an extension, and counts as in time" in said
+    assert downloads.of("bob")["timestamp.txt"] == "2026-01-10 12:00:01.000000 UTC"
+
+
+def test_a_tar_archive_is_unpacked_like_any_other(downloads):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in WHOLE.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content.encode()))
+    (downloads.folder / "ada.tar.gz").write_bytes(buffer.getvalue())
+    (downloads.folder / "bob.zip").write_bytes(zipped({"homework.tgz": buffer.getvalue()}))
+    status, said = downloads.collect()
+    assert status == 0, said
+    assert downloads.of("ada") == downloads.of("bob") == GATHERED
 
 
 def test_brightspace_as_one_download(downloads):

@@ -1,0 +1,305 @@
+"""Forks of a warm process: what each can reach of it and of the one before, and what becomes of accidents."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from proctor.sandbox.bubblewrap import WORK, Sandbox, availability
+from proctor.sandbox.limits import Limits
+from proctor.sandbox.warm import MOST_SOCKETS, Pool
+
+pytestmark = [
+    pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
+]
+LIMITS = Limits(memory_bytes=300 * 2**20, home_bytes=64 * 2**20)
+# Every program says what it has found as one JSON text, and ends, or waits until it is ended.
+SAY = """
+import json, os, socket, sys
+wire = socket.socket(fileno=3)
+def say(what):
+    wire.send(json.dumps(what).encode())
+def tried(what):
+    try:
+        return what()
+    except Exception as error:
+        return type(error).__name__
+warm = os.getppid()
+"""
+WAIT = "\nimport time\ntime.sleep(300)\n"
+
+
+class Told:
+    """A lease, and what its program says."""
+
+    def __init__(self, lease, wire) -> None:
+        self.lease = lease
+        self.wire = wire
+
+    def word(self):
+        assert self.wire.recv(1, socket.MSG_PEEK), "it ended without a word"
+        return json.loads(self.wire.recv(2**16))
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with contextlib.closing(Pool(["decimal"])) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def run(pool: Pool, program: str, limits: Limits = LIMITS, work=None) -> Iterator[Told]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(60)
+    with ours:
+        with theirs:
+            lease = pool.start(Sandbox("bwrap", limits, work=work), SAY + program, ["a"], [theirs], 60.0)
+        assert lease is not None, pool.notes
+        try:
+            yield Told(lease, ours)
+        finally:
+            lease.kill()
+
+
+def until(true, seconds: float = 60.0) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_one_process_serves_one_after_the_other(pool):
+    seen = []
+    for _ in range(3):
+        with run(pool, "say([warm, os.getpid(), sys.argv, 'decimal' in sys.modules])") as told:
+            seen.append(told.word())
+    assert len({warm for warm, *_ in seen}) == 1
+    assert len({own for _, own, *_ in seen}) == 3
+    assert all(rest == [["notebook", "a"], True] for *_, rest in [(one[0], one[1], one[2:]) for one in seen])
+    assert pool.notes == []
+
+
+def test_a_submission_gets_its_files_and_may_change_them(pool, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.txt").write_text("mine")
+    tmp_path.chmod(0o755)
+    program = "text = open('runs/a.txt').read(); open('runs/a.txt', 'w').write('new'); say([text, os.getcwd()])"
+    with run(pool, program, work=tmp_path) as told:
+        assert told.word() == ["mine", WORK]
+    assert (tmp_path / "runs" / "a.txt").read_text() == "mine"
+    with run(pool, "say(os.listdir('.'))") as told:
+        assert told.word() == []
+
+
+def test_of_the_warm_process_nothing_can_be_read(pool):
+    names = ["environ", "fd", "fdinfo", "maps", "map_files", "mem", "root", "cwd", "exe", "stack", "auxv", "syscall"]
+    program = f"""
+def read(name):
+    path = f"/proc/{{warm}}/{{name}}"
+    if name in ("fd", "fdinfo", "map_files"):
+        return os.listdir(path)
+    return os.readlink(path) if name in ("root", "cwd", "exe") else len(open(path, "rb").read(1))
+say([warm, {{name: tried(lambda: read(name)) for name in {names}}}])
+"""
+    with run(pool, program) as told:
+        warm, found = told.word()
+    assert warm > 1
+    # Some of them aren't there in every kernel.
+    assert set(found.values()) <= {"PermissionError", "FileNotFoundError"}, found
+
+
+def test_a_fork_has_no_rights_and_no_way_out(pool):
+    program = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+def call(name, *arguments):
+    return [getattr(libc, name)(*arguments), ctypes.get_errno()]
+say([
+    {name: int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")},
+    status["Seccomp"], status["NoNewPrivs"],
+    call("unshare", 0x10000000), call("unshare", 0x20000), call("umount2", b"/tmp", 2), call("ptrace", 16, warm, 0, 0),
+    call("mount", b"none", b"/tmp", b"tmpfs", 0, None), call("setns", 0, 0),
+    sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
+])
+"""
+    with run(pool, program) as told:
+        capabilities, filtered, fixed, *calls, descriptors = told.word()
+    assert set(capabilities.values()) == {0}
+    assert (filtered, fixed) == ("2", "1")
+    assert calls == 6 * [[-1, 1]]
+    assert descriptors == [0, 1, 2, 3]
+
+
+LEFT = """
+import threading
+for place in ("/tmp", "/dev/shm", "/home/student"):
+    open(f"{place}/left", "w").write("left")
+listening = socket.socket(socket.AF_UNIX)
+listening.bind("\\0left")
+listening.listen()
+os.environ["LEFT"] = "left"
+import decimal
+decimal.LEFT = "left"
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            import time
+            time.sleep(300)
+        os._exit(0)
+"""
+LOOK = """
+def connect():
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect("\\0left")
+import decimal, random
+say([
+    [os.path.exists(f"{place}/left") for place in ("/tmp", "/dev/shm", "/home/student")],
+    tried(connect), os.environ.get("LEFT"), hasattr(decimal, "LEFT"),
+    [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, warm, os.getpid())],
+    random.random(),
+])
+"""
+
+
+def test_nothing_of_one_reaches_the_next(pool):
+    chances = []
+    for _ in range(2):
+        with run(pool, f"{LEFT}say(0){WAIT}") as told:
+            told.word()
+        with run(pool, LOOK) as told:
+            *found, chance = told.word()
+        assert found == [3 * [False], "ConnectionRefusedError", None, False, []]
+        chances.append(chance)
+    assert chances[0] != chances[1]
+
+
+def test_a_fork_bomb_ends_with_its_lease(pool):
+    limits = dataclasses.replace(LIMITS, processes=60)
+    bomb = "say(0)\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    with run(pool, bomb, limits) as told:
+        told.word()
+        pid = told.lease.warm.running.pid
+    left = psutil.Process(pid).children(recursive=True) if psutil.pid_exists(pid) else []
+    assert len(left) <= 2
+    with run(pool, LOOK, limits) as told:
+        assert told.word()[4] == []
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
+def test_who_ends_the_warm_process_loses_his_own_fork(pool, number, monkeypatch):
+    monkeypatch.setattr("proctor.sandbox.warm._SECONDS_TO_END", 1.0)
+    with run(pool, "say(warm)") as told:
+        before = told.lease.warm.running.pid
+    with run(pool, f"import signal\nos.kill(warm, signal.{number})\nsay(0){WAIT}") as told:
+        assert told.lease.warm.running.pid == before
+        if number == "SIGKILL":
+            until(lambda: not told.lease.alive())
+        else:
+            told.word()
+    assert not psutil.pid_exists(before)
+    with run(pool, LOOK) as told:
+        assert told.word()[4] == []
+        assert told.lease.warm.running.pid != before
+
+
+def test_memory_and_files_are_counted_in_a_fork(pool):
+    with run(
+        pool, f"say(0)\nkept = bytearray(400 * 2**20)\nfor n in range(0, len(kept), 4096): kept[n] = 1{WAIT}"
+    ) as told:
+        until(lambda: told.lease.check() is not None)
+        assert "memory" in told.lease.check()
+    # Also when the process with which it began is gone.
+    program = f"""
+if os.fork():
+    os._exit(0)
+open("/tmp/large", "wb").write(bytes(50 * 2**20))
+say(0){WAIT}
+"""
+    with run(pool, program) as told:
+        told.word()
+        usage = told.lease.usage()
+        assert 50 * 2**20 <= usage.file_bytes < 60 * 2**20
+        assert usage.memory_bytes > usage.file_bytes
+
+
+def test_the_end_of_a_program_is_told_with_its_status_and_words(pool):
+    with tempfile.TemporaryFile() as said:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            lease = pool.start(
+                Sandbox("bwrap", LIMITS), "print('last words')\nraise SystemExit(7)", [], [theirs], 60.0, output=said
+            )
+            assert lease.wait(time.monotonic() + 60) == 7
+            assert not lease.alive()
+            lease.kill()
+        said.seek(0)
+        assert said.read() == b"last words\n"
+
+
+def test_a_library_that_starts_threads_is_not_imported_ahead(tmp_path):
+    from proctor.sandbox.mounts import Mount
+
+    (tmp_path / "busy.py").write_text(
+        "import threading\nevent = threading.Event()\nthreading.Thread(target=event.wait, daemon=True).start()"
+    )
+    sandbox = Sandbox("bwrap", LIMITS, [Mount(tmp_path, "/opt/more")])
+    with contextlib.closing(Pool([])) as pool:
+        assert pool.start(sandbox, "", [], [], 60.0) is None
+    with contextlib.closing(Pool(["decimal", "no_such_module"])) as pool:
+        lease = pool.start(sandbox, "", [], [], 60.0, path=["/opt/more"])
+        lease.kill()
+        assert pool.notes == ["c.Proctor.warm: no_such_module can't be imported in the sandbox"]
+        assert pool.start(sandbox, "", [], [], 60.0, path=["/opt/more"], modules=["busy"]) is None
+        assert "starts threads" in pool.notes[-1]
+        # From then on each program gets a sandbox of its own.
+        assert pool.start(sandbox, "", [], [], 60.0, path=["/opt/more"]) is None
+
+
+def test_what_can_not_be_had_from_a_fork_is_left_to_a_sandbox_of_its_own(pool):
+    pairs = [socket.socketpair() for _ in range(MOST_SOCKETS // 2 + 1)]
+    many = [one for pair in pairs for one in pair]
+    try:
+        assert pool.start(Sandbox("bwrap", LIMITS), "", [], many, 60.0) is None
+        assert pool.start(Sandbox("none", LIMITS), "", [], [], 60.0) is None
+    finally:
+        for one in many:
+            one.close()
+
+
+def test_a_closed_pool_leaves_nothing():
+    made = Pool(["decimal"])
+    with run(made, "say(0)" + WAIT) as told:
+        told.word()
+        processes = told.lease.processes()
+        folder = told.lease.warm.running._folder.path
+        made.close()
+        assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+        assert not folder.exists()
+    assert made.start(Sandbox("bwrap", LIMITS), "", [], [], 60.0) is None
+
+
+def test_it_ends_with_the_process_that_grades():
+    program = (
+        "import sys, time\nfrom proctor.sandbox.warm import Pool\nfrom proctor.sandbox.bubblewrap import Sandbox\n"
+        "from proctor.sandbox.limits import Limits\npool = Pool(['decimal'])\n"
+        "lease = pool.start(Sandbox('bwrap', Limits()), 'import time; time.sleep(300)', [], [], 60.0)\n"
+        "print(*[one.pid for one in lease.processes()], flush=True)\ntime.sleep(300)"
+    )
+    import subprocess
+    import sys
+
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as one:
+        numbers = list(map(int, one.stdout.readline().split()))
+        assert len(numbers) >= 4
+        os.kill(one.pid, signal.SIGKILL)
+    until(lambda: not any(map(psutil.pid_exists, numbers)))
