@@ -17,6 +17,7 @@ import pytest
 from course_folder import ROOT, Course
 from nbgrader.api import Gradebook
 
+from proctor.plugin.run_state import states
 from proctor.plugin.status import status
 from proctor.sandbox.bubblewrap import availability
 
@@ -164,13 +165,15 @@ def _is(process: psutil.Process, word: str) -> bool:
     return False
 
 
-def busy_workers(run: subprocess.Popen, number: int) -> list[psutil.Process]:
-    """Workers of a run, once so many have a sandbox."""
+def busy_workers(several: Several, run: subprocess.Popen) -> list[psutil.Process]:
+    """Both workers of a run, once each grades somebody and has a sandbox."""
     ends = time.monotonic() + 240
     while time.monotonic() < ends and run.poll() is None:
         workers = [one for one in psutil.Process(run.pid).children() if _is(one, "--multiprocessing-fork")]
         busy = [one for one in workers if any(_is(other, "bwrap") for other in _below(one))]
-        if len(busy) >= number:
+        # It is written every second; one of a killed run may still be there.
+        known = [one for one in states(several.course.folder) if one.holder.pid == run.pid]
+        if len(busy) == 2 and known and len(known[0].running) == 2:
             return busy
         time.sleep(0.1)
     raise AssertionError(run.communicate()[0])
@@ -190,11 +193,8 @@ def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(
     several = Several(tmp_path, 2, dict.fromkeys(students, _slow))
     # Ctrl-C, which a terminal sends to all processes.
     run = several.start()
-    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
-    # It is written every second.
-    ends = time.monotonic() + 60
-    while len(lines := status(several.course.folder, exercise.ASSIGNMENT)) < 3 and time.monotonic() < ends:
-        time.sleep(0.1)
+    processes = [one for worker in busy_workers(several, run) for one in [worker, *_below(worker)]]
+    lines = status(several.course.folder, exercise.ASSIGNMENT)
     assert lines[0].startswith("homework: 0 of 3 done, time left not known yet; 2 at a time; being graded by "), lines
     assert {line.split()[0] for line in lines[1:]} == {"ada", "ben"}
     os.killpg(run.pid, signal.SIGINT)
@@ -206,14 +206,14 @@ def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(
     assert several.left() == []
     # The coordinator alone, without a word.
     run = several.start()
-    processes = [one for worker in busy_workers(run, 2) for one in [worker, *_below(worker)]]
+    processes = [one for worker in busy_workers(several, run) for one in [worker, *_below(worker)]]
     run.kill()
     run.communicate()
     assert left_of(processes) == []
     assert "0 of 3 done when the run was killed" in status(several.course.folder, exercise.ASSIGNMENT)[0]
     # One worker; what a killed coordinator has left is gone before.
     run = several.start()
-    worker = busy_workers(run, 1)[0]
+    worker = busy_workers(several, run)[0]
     processes = [worker, *_below(worker)]
     worker.kill()
     said, _ = run.communicate()
