@@ -17,7 +17,7 @@ from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
 from proctor.intake.copier import read_file
-from proctor.intake.inert import OF_NBGRADER, lay_over, restore, stored_path
+from proctor.intake.inert import OF_NBGRADER, lay_over, place_of, restore
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
@@ -68,7 +68,7 @@ class Submission:
     def handed_in(self, path: str, max_bytes: int) -> bytes | None:
         """Content of a file of the submission; None if there is none, or if it is larger."""
         try:
-            return read_file(self.files / stored_path(path), max_bytes)
+            return read_file(place_of(self.files, path), max_bytes)
         except (OSError, ValueError):
             return None
 

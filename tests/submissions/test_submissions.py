@@ -215,3 +215,5 @@ def test_a_worse_resubmission_does_not_keep_the_old_score(course):
     assert course.points()["zzz_honest"] == (0, 0, 2)
     assert "aaa_honest" in said
     assert "graded before" in said
+    # What was not found the first time stands in the table every time.
+    assert re.search(r"^missing +graded before, but 1 notebook was not handed in: exercise$", said, re.MULTILINE), said
