@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 from proctor import __version__
 from proctor.checking.checker_process import Checker, checker_sandbox
-from proctor.checking.questions import GradedCell, Times, run_checks
+from proctor.checking.questions import GradedCell, Stopped, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
-from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
+from proctor.checking.verdict import Record, Verdict
+from proctor.graded_notebook import write_results
 from proctor.intake.copier import read_file
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore, stored_path
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.album import Album, take_pictures
-from proctor.pages.cleaning import cleaned
+from proctor.pages.album import Album
 from proctor.pages.limits import PageLimits
-from proctor.pages.notes import note_metadata, note_output
+from proctor.running import needed
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
@@ -29,8 +29,6 @@ from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, submission_budget_seconds
 from proctor.secret import Secret
 
-NOTES_ID = "notes-from-grading"
-FAILED = "CheckFailed"
 _ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONHASHSEED": "0",
@@ -79,6 +77,7 @@ class Surroundings:
         data: mounts for the student's code and for the checker.
         variables: environment variables, by which both find the data.
         pages: for making safe what is shown of the student's texts and outputs.
+        run_demos: whether cells that nobody needs for a grade are run, too.
     """
 
     kind: str
@@ -86,6 +85,7 @@ class Surroundings:
     data: Sequence[Mount] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
+    run_demos: bool = False
 
 
 class Keys(NamedTuple):
@@ -119,17 +119,19 @@ def grade(
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
-    kind, limits, pages = around.kind, around.limits, around.pages
-    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
-    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    with _session(cells, submission, around, keys, budget) as session:
-
-        def checker() -> Checker:
-            return Checker(checker_sandbox(kind, limits, around.data, around.variables))
-
-        graded = _run_and_check(session, cells, submission.results, keys.checks, checker, limits, budget)
+    kind, pages = around.kind, around.pages
+    budget = budget or submission_budget(around.limits)
+    plan = needed.plan(notebook["cells"], around.run_demos)
+    graded = _attempt(notebook, submission, around, keys, budget, plan)
+    if graded.missed:
+        # See `proctor.running.needed` for what the submission must not have of it.
+        everything = plan.with_everything(graded.missed)
+        again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
+        graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
     album = Album(pages, submission.handed_in, submission.course_files)
+    for number in graded.skipped:
+        graded.outcomes[number].aside = needed.SKIPPED
     write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind, pages, album)
     return Record(
         assignment=submission.assignment,
@@ -140,7 +142,7 @@ def grade(
         sandbox=kind,
         points=_points(notebook),
         verdicts=graded.verdicts,
-        notes=_all_notes(submission, session, graded),
+        notes=_all_notes(submission, graded),
     )
 
 
@@ -173,7 +175,8 @@ def _session(
     cells: list[Cell], submission: Submission, around: Surroundings, keys: Keys, budget: Budget
 ) -> Iterator[StudentSession]:
     """A notebook that is about to run, in a folder of its own."""
-    with _work_folder(submission) as work:
+    with _own_folder("work-") as work:
+        _fill(work, submission)
 
         def sandbox(mounts: list[Mount]) -> Sandbox:
             variables = {**_ENVIRONMENT, **around.variables}
@@ -188,11 +191,54 @@ def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotoni
 
 
 class _Graded(NamedTuple):
-    """What each cell left, what happened at the seal in plain lines, and the verdicts by test cell."""
+    """What has become of a notebook.
+
+    Attributes:
+        outcomes: what each cell left.
+        lines, notes, staff_notes: in plain words, for the student's page, for staff and the table, for staff alone.
+        verdicts: by test cell.
+        skipped: numbers of the cells that were not run.
+        missed: why it has to be run again with everything; None if it doesn't.
+        asked_hidden: whether anything hidden had been asked when that was seen.
+    """
 
     outcomes: list[CellOutcome]
     lines: list[str]
+    notes: list[str]
+    staff_notes: list[str]
     verdicts: dict[str, Verdict]
+    skipped: frozenset[int]
+    missed: str | None = None
+    asked_hidden: bool = False
+
+    def with_verdicts_of(self, again: _Graded) -> _Graded:
+        """This, as it was before the first question, with verdicts of a second run; of that, staff alone are told."""
+        told = [*self.staff_notes, *again.lines, *again.notes, *again.staff_notes]
+        return self._replace(verdicts=again.verdicts, staff_notes=told)
+
+
+def _attempt(
+    notebook: dict[str, Any],
+    submission: Submission,
+    around: Surroundings,
+    keys: Keys,
+    budget: Budget,
+    plan: needed.Plan,
+    after_hidden: bool = False,
+) -> _Graded:
+    """Runs the cells of a plan and has the checks made, until something shows that the others are needed, too.
+
+    What later notebooks use of it is kept if it is final, and was made before anything hidden was asked.
+    """
+    budget = budget.part("the notebook", around.limits.notebook_wall_seconds)
+    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
+    cells = [replace(cell, kind="text") if number in plan.skipped else cell for number, cell in enumerate(cells)]
+    with _session(cells, submission, around, keys, budget) as session, _own_folder("results-") as made:
+        graded = _run_and_check(session, cells, made, keys.checks, around, budget, plan, after_hidden)
+        if not after_hidden and (graded.asked_hidden or not graded.missed):
+            submission.results.mkdir(parents=True, exist_ok=True)
+            lay_over(made, submission.results)
+    return graded
 
 
 def _run_and_check(
@@ -200,12 +246,17 @@ def _run_and_check(
     cells: Sequence[Cell],
     results: Path,
     key: bytes,
-    start_checker: Callable[[], Checker],
-    limits: Limits,
+    around: Surroundings,
     budget: Budget,
+    plan: needed.Plan,
+    after_hidden: bool,
 ) -> _Graded:
     """Runs the notebook, seals it, and has its test cells checked; no process of either is left afterwards."""
     waiting: list[Checker] = []
+    limits = around.limits
+
+    def start_checker() -> Checker:
+        return Checker(checker_sandbox(around.kind, limits, around.data, around.variables))
 
     def checker() -> Checker:
         return waiting.pop() if waiting else start_checker()
@@ -215,11 +266,19 @@ def _run_and_check(
         if not budget.up():
             waiting.append(start_checker())
         outcomes = session.run()
-        lines = session.seal(results)
+        graded = _Graded(outcomes, [plan.why] if plan.why else [], session.notes, [], {}, plan.skipped)
+        if missed := plan.missed([cell.label for cell in cells], outcomes):
+            return graded._replace(missed=missed)
+        graded.lines.extend(session.seal(results))
         tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
-        graded = [GradedCell(name, source) for name, source in tests.items()]
+        asked = [GradedCell(name, source) for name, source in tests.items()]
         times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
-        return _Graded(outcomes, lines, run_checks(graded, session.ask, key, checker, times, budget))
+        try:
+            found = run_checks(asked, session.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
+        except Stopped as stopped:
+            missed = "without them an answer to a check ended in an exception"
+            return graded._replace(missed=missed, asked_hidden=stopped.concealed)
+        return graded._replace(verdicts=found, staff_notes=session.staff_notes)
     finally:
         for unused in waiting:
             unused.end()
@@ -234,63 +293,12 @@ def _points(notebook: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _all_notes(submission: Submission, session: StudentSession, graded: _Graded) -> list[str]:
-    notes = [*submission.notes, *graded.lines, *session.notes, *session.staff_notes]
+def _all_notes(submission: Submission, graded: _Graded) -> list[str]:
+    notes = [*submission.notes, *graded.lines, *graded.notes, *graded.staff_notes]
     for verdict in graded.verdicts.values():
         notes += verdict.notes
     accidents = [outcome.note for outcome in graded.outcomes if outcome.note]
     return list(dict.fromkeys([*notes, *accidents]))
-
-
-def write_results(
-    notebook: dict[str, Any],
-    outcomes: list[CellOutcome],
-    verdicts: Mapping[str, Verdict],
-    notes: list[str],
-    kind: str,
-    pages: PageLimits,
-    album: Album,
-) -> None:
-    """Writes outputs so that nbgrader's own reading of them gives exactly the verdicts.
-
-    Staff read this notebook: a failed test cell shows everything. The student's page is made of it later.
-    """
-    if kind == "none":
-        notes = ["sandbox off: this was graded without any protection", *notes]
-    of_students = [
-        (cell, outcome)
-        for cell, outcome in zip(notebook["cells"], outcomes, strict=True)
-        if cell["cell_type"] == "code" and notebook_cells.role(cell) != "test"
-    ]
-    take_pictures(notebook, album)
-    safe = cleaned([*notes, *(outcome.outputs for _, outcome in of_students)], pages)
-    for (cell, outcome), part in zip(of_students, safe[len(notes) :], strict=True):
-        cell["outputs"] = part
-        if outcome.note:
-            cell["outputs"].append(note_output(outcome.note))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["execution_count"] = None
-            if notebook_cells.role(cell) == "test":
-                cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
-    if notes:
-        text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
-        cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
-        notebook["cells"].insert(0, cell)
-
-
-def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
-    """Outputs of a test cell: an error for everything that did not pass, and never a value."""
-    if verdict.passed:
-        # What hidden tests print is meant for staff; a student's page has the text of the verdict alone.
-        _, mark, hidden = verdict.staff_text.partition(HIDDEN_OUTPUT)
-        text = verdict.student_text + (f"\n--- for staff ---\n{hidden}" if mark else "")
-        return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
-    lines = [verdict.student_text, *(f"[staff] {note}" for note in verdict.notes)]
-    if verdict.staff_text:
-        lines += ["", "--- for staff ---", verdict.staff_text]
-    first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind
-    return [{"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}]
 
 
 def _cell(number: int, cell: dict[str, Any]) -> Cell:
@@ -301,13 +309,12 @@ def _cell(number: int, cell: dict[str, Any]) -> Cell:
 
 
 @contextlib.contextmanager
-def _work_folder(submission: Submission) -> Iterator[Path]:
-    folder = OwnFolder("work-")
+def _own_folder(purpose: str) -> Iterator[Path]:
+    folder = OwnFolder(purpose)
     try:
-        work = folder.path / "files"
-        work.mkdir()
-        _fill(work, submission)
-        yield work
+        inside = folder.path / "files"
+        inside.mkdir()
+        yield inside
     finally:
         folder.remove()
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from traitlets import Dict, Enum, Unicode, validate
+from traitlets import Bool, Dict, Enum, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -53,6 +53,12 @@ class Proctor(Configurable):
 
     data_variable = Unicode(
         "DATA", help="Environment variable in which student code finds the place of that folder."
+    ).tag(config=True)
+
+    run_demos = Bool(
+        False,
+        help="Run demos while grading, too: given cells with the tag demo, whose pictures and timings nobody needs for "
+        "a grade. If not, they are run only where something of the student's own may need them.",
     ).tag(config=True)
 
     extensions = Dict(

@@ -38,6 +38,7 @@ FLOORS = {
         {"plugin"},
         {"settings"},
         {"grading"},
+        {"graded_notebook"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
         {"secret", "staff_files"},

@@ -20,7 +20,8 @@ from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED, Submission
+from proctor.graded_notebook import FAILED
+from proctor.grading import Submission
 from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
 from proctor.intake.rebuild import Rebuilt

@@ -18,4 +18,5 @@ def surroundings(settings: Proctor, root: Path) -> Surroundings:
         ProctorError: a time that the course has set doesn't fit into the one around it.
     """
     mounts, variables = settings.data_place(root)
-    return Surroundings(settings.sandbox, settings.all_limits(), tuple(mounts), variables, settings.page_limits())
+    limits, pages = settings.all_limits(), settings.page_limits()
+    return Surroundings(settings.sandbox, limits, tuple(mounts), variables, pages, settings.run_demos)

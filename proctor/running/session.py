@@ -40,11 +40,12 @@ class Cell:
 
 @dataclass
 class CellOutcome:
-    """What a cell left: outputs as a notebook stores them, and a plain line if something happened to it."""
+    """What a cell left: outputs as a notebook stores them, and a plain line on what happened to it."""
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     ok: bool = True
     note: str | None = None
+    aside: str | None = None
 
 
 class StudentSession:
