@@ -18,7 +18,7 @@ from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED
+from proctor.graded_notebook import FAILED
 from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
 from proctor.intake.staging import state_of

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import unlucky
 import unlucky_files
+import unlucky_needed
 import unlucky_pages
 import unlucky_rerun
 import unlucky_sibs
@@ -36,6 +37,7 @@ ALL_CASES = [
     *hostile_limits.CASES,
     *unlucky.CASES,
     *unlucky_files.CASES,
+    *unlucky_needed.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,
     *unlucky_sibs.CASES,
