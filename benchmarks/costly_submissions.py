@@ -27,10 +27,11 @@ import hostile
 import hostile_answers
 import hostile_limits
 
-from proctor.grading import Submission, Surroundings, grade, keys_of
+from proctor.grading import grade
 from proctor.intake.rebuild import rebuild
 from proctor.sandbox.limits import Limits, fitted, worst_seconds
 from proctor.secret import load_secret
+from proctor.submission import Submission, Surroundings, keys_of
 
 LIMITS = Limits(
     memory_bytes=2 * 2**30,

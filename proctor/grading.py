@@ -5,108 +5,36 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proctor import __version__
 from proctor.checking.checker_process import WARM_IMPORTS, Checker, checker_sandbox
-from proctor.checking.questions import GradedCell, Times, run_checks
+from proctor.checking.questions import GradedCell, Stopped, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
-from proctor.checking.verdict import HIDDEN_OUTPUT, Record, Verdict
-from proctor.intake.copier import read_file
-from proctor.intake.inert import OF_NBGRADER, lay_over, restore, stored_path
+from proctor.checking.verdict import Record, Verdict
+from proctor.graded_notebook import write_results
+from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
-from proctor.pages.album import Album, take_pictures
-from proctor.pages.cleaning import cleaned
-from proctor.pages.limits import PageLimits
-from proctor.pages.notes import note_metadata, note_output
+from proctor.pages.album import Album
+from proctor.running import needed
 from proctor.running.host_process import host_mounts
 from proctor.running.session import Cell, CellOutcome, StudentSession
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.folders import OwnFolder
-from proctor.sandbox.limits import Limits, submission_budget_seconds
 from proctor.sandbox.warm import Pool
-from proctor.secret import Secret
 from proctor.stations import timed
+from proctor.submission import Keys, Submission, Surroundings, submission_budget
 
-NOTES_ID = "notes-from-grading"
-FAILED = "CheckFailed"
 _ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONHASHSEED": "0",
     # nbgrader's own: a notebook may look whether it is graded, and not train for an hour then.
     "NBGRADER_EXECUTION": "autograde",
 }
-
-
-@dataclass
-class Submission:
-    """What the grading of a notebook needs to know of the submission that it belongs to.
-
-    Attributes:
-        notebook: name without ending.
-        digest: SHA-256 of the whole submission, from which with the notebook's name inputs of checks are drawn.
-        notes: plain lines about the submission, for the student too.
-        course_files: the assignment's own files beside the notebooks, by path; they lie among the submission's.
-        files: folder of the submission's other files, under the stored names of `proctor.intake.inert`.
-        results: folder for what the notebook makes and later notebooks of the same submission use.
-    """
-
-    assignment: str
-    student: str
-    notebook: str
-    digest: str
-    files: Path
-    results: Path
-    notes: list[str] = field(default_factory=list)
-    course_files: Collection[str] = ()
-
-    def handed_in(self, path: str, max_bytes: int) -> bytes | None:
-        """Content of a file of the submission; None if there is none, or if it is larger."""
-        try:
-            return read_file(self.files / stored_path(path), max_bytes)
-        except (OSError, ValueError):
-            return None
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What is the same for all submissions of a run.
-
-    Attributes:
-        kind: of sandbox.
-        limits: for the student's code and for the checker.
-        data: mounts for the student's code and for the checker.
-        variables: environment variables, by which both find the data.
-        pages: for making safe what is shown of the student's texts and outputs.
-        warm: modules that are imported once and not for each notebook.
-        pool: of warm sandboxes, which belong to this process and to no other.
-    """
-
-    kind: str
-    limits: Limits
-    data: Sequence[Mount] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
-    warm: tuple[str, ...] = ()
-    pool: Pool | None = None
-
-
-class Keys(NamedTuple):
-    """What is drawn from the course secret for one submission: inputs of checks, and the student's random numbers."""
-
-    checks: bytes
-    kernel: bytes
-
-
-def keys_of(secret: Secret, submission: Submission) -> Keys:
-    """Derived from the secret, which nothing else of the grading needs to know."""
-    purposes = ("checks", "student kernel")
-    return Keys(*(secret.key(purpose, submission.student, submission.digest) for purpose in purposes))
 
 
 @timed("engine, the rest")
@@ -128,18 +56,19 @@ def grade(
     Raises:
         SandboxUnavailable: there is no usable sandbox.
     """
-    kind, limits, pages = around.kind, around.limits, around.pages
-    budget = (budget or submission_budget(limits)).part("the notebook", limits.notebook_wall_seconds)
-    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
-    with _session(cells, submission, around, keys, budget) as session:
-
-        def checker() -> Checker:
-            seconds = min(limits.startup_seconds, budget.left())
-            return Checker(checker_sandbox(kind, limits, around.data, around.variables), around.pool, seconds)
-
-        graded = _run_and_check(session, cells, submission.results, keys.checks, checker, limits, budget)
+    kind, pages = around.kind, around.pages
+    budget = budget or submission_budget(around.limits)
+    plan = needed.plan(notebook["cells"], around.run_demos)
+    graded = _attempt(notebook, submission, around, keys, budget, plan)
+    if graded.missed:
+        # See `proctor.running.needed` for what the submission must not have of it.
+        everything = plan.with_everything(graded.missed)
+        again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
+        graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
     album = Album(pages, submission.handed_in, submission.course_files)
+    for number in graded.skipped:
+        graded.outcomes[number].aside = needed.SKIPPED
     write_results(notebook, graded.outcomes, graded.verdicts, [*submission.notes, *graded.lines], kind, pages, album)
     return Record(
         assignment=submission.assignment,
@@ -150,7 +79,7 @@ def grade(
         sandbox=kind,
         points=_points(notebook),
         verdicts=graded.verdicts,
-        notes=_all_notes(submission, session, graded),
+        notes=_all_notes(submission, graded),
     )
 
 
@@ -183,7 +112,8 @@ def _session(
     cells: list[Cell], submission: Submission, around: Surroundings, keys: Keys, budget: Budget
 ) -> Iterator[StudentSession]:
     """A notebook that is about to run, in a folder of its own."""
-    with _work_folder(submission) as work:
+    with _own_folder("work-") as work:
+        _fill(work, submission)
         seed = int.from_bytes(keys.kernel[:4], "big")
         make = functools.partial(_student_sandbox, around, work)
         yield StudentSession(cells, make, around.limits, seed, budget, around.pool)
@@ -205,17 +135,55 @@ def warmed(around: Surroundings) -> Surroundings:
     return replace(around, pool=pool)
 
 
-def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:
-    """The time that all notebooks of one submission may cost together, from now on."""
-    return Budget("the submission", submission_budget_seconds(limits), clock=clock)
-
-
 class _Graded(NamedTuple):
-    """What each cell left, what happened at the seal in plain lines, and the verdicts by test cell."""
+    """What has become of a notebook.
+
+    Attributes:
+        outcomes: what each cell left.
+        lines, notes, staff_notes: in plain words, for the student's page, for staff and the table, for staff alone.
+        verdicts: by test cell.
+        skipped: numbers of the cells that were not run.
+        missed: why it has to be run again with everything; None if it doesn't.
+        asked_hidden: whether anything hidden had been asked when that was seen.
+    """
 
     outcomes: list[CellOutcome]
     lines: list[str]
+    notes: list[str]
+    staff_notes: list[str]
     verdicts: dict[str, Verdict]
+    skipped: frozenset[int]
+    missed: str | None = None
+    asked_hidden: bool = False
+
+    def with_verdicts_of(self, again: _Graded) -> _Graded:
+        """This, as it was before the first question, with verdicts of a second run; of that, staff alone are told."""
+        told = [*self.staff_notes, *again.lines, *again.notes, *again.staff_notes]
+        return self._replace(verdicts=again.verdicts, staff_notes=told)
+
+
+def _attempt(
+    notebook: dict[str, Any],
+    submission: Submission,
+    around: Surroundings,
+    keys: Keys,
+    budget: Budget,
+    plan: needed.Plan,
+    after_hidden: bool = False,
+) -> _Graded:
+    """Runs the cells of a plan and has the checks made, until something shows that the others are needed, too.
+
+    What later notebooks use of it is kept if it is final, and was made before anything hidden was asked.
+    """
+    budget = budget.part("the notebook", around.limits.notebook_wall_seconds)
+    cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
+    cells = [replace(cell, kind="text") if number in plan.skipped else cell for number, cell in enumerate(cells)]
+    with _session(cells, submission, around, keys, budget) as session, _own_folder("results-") as made:
+        graded = _run_and_check(session, cells, made, keys.checks, around, budget, plan, after_hidden)
+        if not after_hidden and (graded.asked_hidden or not graded.missed):
+            submission.results.mkdir(parents=True, exist_ok=True)
+            lay_over(made, submission.results)
+    return graded
 
 
 def _run_and_check(
@@ -223,12 +191,18 @@ def _run_and_check(
     cells: Sequence[Cell],
     results: Path,
     key: bytes,
-    start_checker: Callable[[], Checker],
-    limits: Limits,
+    around: Surroundings,
     budget: Budget,
+    plan: needed.Plan,
+    after_hidden: bool,
 ) -> _Graded:
     """Runs the notebook, seals it, and has its test cells checked; no process of either is left afterwards."""
     waiting: list[Checker] = []
+    limits = around.limits
+
+    def start_checker() -> Checker:
+        seconds = min(limits.startup_seconds, budget.left())
+        return Checker(checker_sandbox(around.kind, limits, around.data, around.variables), around.pool, seconds)
 
     def checker() -> Checker:
         return waiting.pop() if waiting else start_checker()
@@ -238,11 +212,19 @@ def _run_and_check(
         if not budget.up():
             waiting.append(start_checker())
         outcomes = session.run()
-        lines = session.seal(results)
+        graded = _Graded(outcomes, [plan.why] if plan.why else [], session.notes, [], {}, plan.skipped)
+        if missed := plan.missed([cell.label for cell in cells], outcomes):
+            return graded._replace(missed=missed)
+        graded.lines.extend(session.seal(results))
         tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
-        graded = [GradedCell(name, source) for name, source in tests.items()]
+        asked = [GradedCell(name, source) for name, source in tests.items()]
         times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
-        return _Graded(outcomes, lines, run_checks(graded, session.ask, key, checker, times, budget))
+        try:
+            found = run_checks(asked, session.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
+        except Stopped as stopped:
+            missed = "without them an answer to a check ended in an exception"
+            return graded._replace(missed=missed, asked_hidden=stopped.concealed)
+        return graded._replace(verdicts=found, staff_notes=session.staff_notes)
     finally:
         for unused in waiting:
             unused.end()
@@ -257,64 +239,12 @@ def _points(notebook: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _all_notes(submission: Submission, session: StudentSession, graded: _Graded) -> list[str]:
-    notes = [*submission.notes, *graded.lines, *session.notes, *session.staff_notes]
+def _all_notes(submission: Submission, graded: _Graded) -> list[str]:
+    notes = [*submission.notes, *graded.lines, *graded.notes, *graded.staff_notes]
     for verdict in graded.verdicts.values():
         notes += verdict.notes
     accidents = [outcome.note for outcome in graded.outcomes if outcome.note]
     return list(dict.fromkeys([*notes, *accidents]))
-
-
-@timed("pages")
-def write_results(
-    notebook: dict[str, Any],
-    outcomes: list[CellOutcome],
-    verdicts: Mapping[str, Verdict],
-    notes: list[str],
-    kind: str,
-    pages: PageLimits,
-    album: Album,
-) -> None:
-    """Writes outputs so that nbgrader's own reading of them gives exactly the verdicts.
-
-    Staff read this notebook: a failed test cell shows everything. The student's page is made of it later.
-    """
-    if kind == "none":
-        notes = ["sandbox off: this was graded without any protection", *notes]
-    of_students = [
-        (cell, outcome)
-        for cell, outcome in zip(notebook["cells"], outcomes, strict=True)
-        if cell["cell_type"] == "code" and notebook_cells.role(cell) != "test"
-    ]
-    take_pictures(notebook, album)
-    safe = cleaned([*notes, *(outcome.outputs for _, outcome in of_students)], pages)
-    for (cell, outcome), part in zip(of_students, safe[len(notes) :], strict=True):
-        cell["outputs"] = part
-        if outcome.note:
-            cell["outputs"].append(note_output(outcome.note))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["execution_count"] = None
-            if notebook_cells.role(cell) == "test":
-                cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
-    if notes:
-        text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
-        cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
-        notebook["cells"].insert(0, cell)
-
-
-def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
-    """Outputs of a test cell: an error for everything that did not pass, and never a value."""
-    if verdict.passed:
-        # What hidden tests print is meant for staff; a student's page has the text of the verdict alone.
-        _, mark, hidden = verdict.staff_text.partition(HIDDEN_OUTPUT)
-        text = verdict.student_text + (f"\n--- for staff ---\n{hidden}" if mark else "")
-        return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
-    lines = [verdict.student_text, *(f"[staff] {note}" for note in verdict.notes)]
-    if verdict.staff_text:
-        lines += ["", "--- for staff ---", verdict.staff_text]
-    first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind
-    return [{"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}]
 
 
 def _cell(number: int, cell: dict[str, Any]) -> Cell:
@@ -332,13 +262,12 @@ def _station(cell: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _work_folder(submission: Submission) -> Iterator[Path]:
-    folder = OwnFolder("work-")
+def _own_folder(purpose: str) -> Iterator[Path]:
+    folder = OwnFolder(purpose)
     try:
-        work = folder.path / "files"
-        work.mkdir()
-        _fill(work, submission)
-        yield work
+        inside = folder.path / "files"
+        inside.mkdir()
+        yield inside
     finally:
         folder.remove()
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from traitlets import Dict, Enum, Int, List, Unicode, validate
+from traitlets import Bool, Dict, Enum, Int, List, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -68,6 +68,12 @@ class Proctor(Configurable):
         min=0,
         help="How many submissions are graded at a time, each in a process of its own. 0: as many as cores that "
         "grading may use, fewer if there is not enough memory. 1: one after the other, without further processes.",
+    ).tag(config=True)
+
+    run_demos = Bool(
+        False,
+        help="Run demos while grading, too: given cells with the tag demo, whose pictures and timings nobody needs for "
+        "a grade. If not, they are run only where something of the student's own may need them.",
     ).tag(config=True)
 
     extensions = Dict(

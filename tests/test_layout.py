@@ -39,6 +39,7 @@ FLOORS = {
         {"settings"},
         {"jobs"},
         {"grading"},
+        {"graded_notebook", "submission"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
         {"secret", "staff_files", "stations"},

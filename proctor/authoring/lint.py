@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from proctor.authoring.lint_purposes import purpose_findings
 from proctor.authoring.lint_tests import cell_findings
 from proctor.errors import ProctorError
 from proctor.notebooks.cells import (
@@ -68,7 +69,9 @@ def lint(notebook: dict[str, Any]) -> list[Finding]:
     interface = declared.get("interface", [])
     names = interface if isinstance(interface, list) else []
     names = [name for name in names if isinstance(name, str) and name.isidentifier()]
+    of_purposes = purpose_findings(notebook["cells"], names)
     across = [*_repeated_ids(cells), *_unchecked_solutions(cells), *_names_from_tests(cells)]
+    across += [(cells[number], message) for number, message in of_purposes]
     findings = []
     for cell in cells:
         messages = [*_managed(cell), *_markers(cell), *_regions(cell), *_stored(cell), *_python(cell)]

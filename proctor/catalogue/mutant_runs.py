@@ -19,9 +19,10 @@ from proctor.catalogue.inprocess import CellResult
 from proctor.catalogue.mutants import Mutant, Rules, mutants_of, mutations
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.solution_text import SolutionText
-from proctor.catalogue.variant_runs import has_effect, in_copy, preload, prepared
+from proctor.catalogue.variant_runs import in_copy, preload, prepared
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import has_effect
 
 # A mutant may compute this many times as long as the reference took, and some seconds more, before it counts as one
 # that hangs. It is the processor's time that is limited: on a busy machine nothing is killed for having waited.

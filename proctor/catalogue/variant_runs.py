@@ -22,9 +22,9 @@ from proctor.catalogue.kill_table import Verdict
 from proctor.catalogue.setup import Setup
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import has_effect
 
 # Cells with this tag show something and have no effect on the cells below them.
-DEMO_TAG = "demo"
 
 
 def check_notebook(
@@ -135,11 +135,6 @@ def _imports(source: str) -> list[tuple[str, list[str]]]:
         elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
             found.append((statement.module, [alias.name for alias in statement.names]))
     return found
-
-
-def has_effect(cell: dict[str, Any]) -> bool:
-    """Whether the cells below a cell may need it."""
-    return DEMO_TAG not in cell["metadata"].get("tags", [])
 
 
 def prepared(scratch: str, path: Path, setup: Setup, timeout: float) -> Path:

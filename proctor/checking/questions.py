@@ -34,6 +34,7 @@ _TOO_LONG = "no answer within the time"
 _NO_PROPER_ANSWER = "what came back is no answer of a probe"
 
 Ask = Callable[[str, dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+Ends = Callable[[list[str], str], bool]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ class _Broken(Exception):
     def __init__(self, why: str, trusted: bool) -> None:
         super().__init__(why)
         self.trusted = trusted
+
+
+class Stopped(Exception):
+    """An answer has ended the checking; `concealed` tells whether anything hidden had been asked by then."""
+
+    def __init__(self, concealed: bool) -> None:
+        super().__init__("an answer has ended the checking")
+        self.concealed = concealed
 
 
 @dataclass
@@ -90,6 +99,7 @@ class _Checking:
     concealed: bool = False
     # When the checker's use of the machine was looked at last.
     looked: float = 0.0
+    ends: Ends | None = None
 
 
 def run_checks(
@@ -99,6 +109,8 @@ def run_checks(
     start: Callable[[], Checker],
     times: Times = Times(),  # noqa: B008 (it can't change)
     budget: Budget | None = None,
+    ends: Ends | None = None,
+    concealed: bool = False,
 ) -> dict[str, Verdict]:
     """Judge the test cells of one notebook, in a fresh checker.
 
@@ -110,11 +122,19 @@ def run_checks(
         start: starts a checker; called again if one dies.
         budget: when it is up, what was judged stands, and nothing more is asked or waited for; None for the time that
             a notebook has by default.
+        ends: whether an exception of an answer, by the names of its classes and its text, makes all further ones
+            useless.
+        concealed: whether nothing of the submission may be shown from the first question on, as it is from the first
+            hidden one.
 
     Returns:
         A verdict for every cell, in the order of `cells`.
+
+    Raises:
+        Stopped: `ends` has said so of an answer.
     """
-    state = _Checking(ask, key, times, budget or Budget("the notebook", Limits().notebook_wall_seconds))
+    budget = budget or Budget("the notebook", Limits().notebook_wall_seconds)
+    state = _Checking(ask, key, times, budget, concealed=concealed, ends=ends)
     for cell in cells:
         try:
             read = read_cell(cell.source)
@@ -245,7 +265,10 @@ def _asked(state: _Checking, word: dict[str, Any], body: bytes) -> tuple[dict[st
         return {"ok": False, "kind": verdict.NO_VERDICT, "text": "", "note": note}, b""
     finally:
         cell.asking += state.budget.clock() - now
-    return _checked_answer(answer, result)
+    checked = _checked_answer(answer, result)
+    if state.ends is not None and "names" in checked[0] and state.ends(checked[0]["names"], checked[0]["text"]):
+        raise Stopped(state.concealed)
+    return checked
 
 
 def question(probe: TravellingProbe, seed: int) -> dict[str, Any]:

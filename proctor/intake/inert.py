@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
@@ -56,6 +57,27 @@ def stored_path(path: str) -> PurePosixPath:
     *folders, name = PurePosixPath(path).parts
     inner = [stored_name(folder, False, True) for folder in folders]
     return PurePosixPath(*inner, stored_name(name, not folders, False))
+
+
+def place_of(folder: Path, path: str) -> Path:
+    """Where the file `path` lies in a folder of stored ones, though it may be called so on the student's system alone.
+
+    Some systems take `Fig.PNG` for `fig.png`, and write the dots of an umlaut behind its letter.
+    """
+    place = exact = folder / stored_path(path)
+    if not exact.exists():
+        place = folder
+        for part in stored_path(path).parts:
+            there = os.listdir(place) if place.is_dir() else []
+            alike = [name for name in there if _alike(name) == _alike(part)]
+            if len(alike) != 1:
+                return exact
+            place = place / alike[0]
+    return place
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def make_inert(folder: Path) -> list[str]:

@@ -49,9 +49,9 @@ def _own_parts(cell: Submitted, written: set[str], expected: Mapping[str, Expect
     one = expected.get(cell.label or "")
     if one is None or one.is_answer or one.is_free or one.untouched(cell.source):
         return "", ""
-    if not one.is_code and all(answer.name in written for answer in _answers_beside(one, expected)):
-        return "", ""
-    return added_text(cell.source, one.released, whole=one.is_code)
+    # Where the answers beside a text are written, only what is certainly the student's: the text may be an older one.
+    certain = one.is_code or all(answer.name in written for answer in _answers_beside(one, expected))
+    return added_text(cell.source, one.released, whole=certain)
 
 
 def _answers_beside(one: Expected, expected: Mapping[str, Expected]) -> Iterator[Expected]:

@@ -20,6 +20,7 @@ from proctor.intake.labels import label, with_own_parts
 from proctor.intake.notebook_file import MAX_BYTES
 from proctor.intake.places import Submitted
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks import purposes
 from proctor.pages.notes import note_metadata
 
 MAX_CELLS = 3_000
@@ -68,6 +69,8 @@ def rebuild(instructor: dict[str, Any], submitted: bytes | None) -> Rebuilt:
 def _made(one: Expected, source: str, cell: dict[str, Any]) -> dict[str, Any]:
     """An instructor's cell with a text; all else is the instructor's."""
     metadata = {"nbgrader": dict(notebook_cells.nbgrader_metadata(cell))} if notebook_cells.grade_id(cell) else {}
+    if said := purposes.declared(cell):
+        metadata["tags"] = said
     return _cell(one.name, cell["cell_type"], source, metadata)
 
 

@@ -7,11 +7,12 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from proctor.grading import Surroundings, warmed
+from proctor.grading import warmed
 from proctor.jobs import worker
 from proctor.jobs.doing import run_in
 from proctor.jobs.workers import Workers
 from proctor.sandbox import cgroups
+from proctor.submission import Surroundings
 
 _around: Surroundings | None = None
 

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from proctor.grading import Submission, Surroundings, grade, run_for_results, submission_budget
+from proctor.grading import grade, run_for_results
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, save, unpack
 from proctor.sandbox.bubblewrap import SandboxUnavailable
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.folders import OwnFolder
+from proctor.submission import Submission, Surroundings, submission_budget
 
 JOB, DONE = "job", "done"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
-from proctor.grading import Keys
+from proctor.submission import Keys
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,11 @@ def reads(code: ast.AST) -> set[str]:
     return _reads(_table(code), deferred=True)
 
 
+def reads_later(code: ast.AST) -> set[str]:
+    """Names of the notebook that functions of this code need whenever they are called."""
+    return _reads_later(_table(code))
+
+
 def line_of(code: ast.AST, name: str) -> int:
     """Line where this code first reads a name, else where it first mentions it, else where it starts."""
     mentions = [node for node in ast.walk(code) if isinstance(node, ast.Name) and node.id == name]
@@ -120,10 +125,20 @@ def _reads(table: symtable.SymbolTable, deferred: bool) -> set[str]:
     # Names that the cell itself binds count as global as well.
     names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global()}
     for inner in table.get_children():
-        runs_at_once = inner.get_type() == "class" or inner.get_name().strip("<>") in _COMPREHENSIONS
-        if deferred or runs_at_once:
+        if deferred or _runs_at_once(inner):
             names |= _reads(inner, deferred)
     return names
+
+
+def _reads_later(table: symtable.SymbolTable) -> set[str]:
+    names = set()
+    for inner in table.get_children():
+        names |= _reads_later(inner) if _runs_at_once(inner) else _reads(inner, deferred=True)
+    return names
+
+
+def _runs_at_once(table: symtable.SymbolTable) -> bool:
+    return table.get_type() == "class" or table.get_name().strip("<>") in _COMPREHENSIONS
 
 
 def _names_set_as_global(table: symtable.SymbolTable) -> set[str]:

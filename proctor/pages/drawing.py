@@ -235,7 +235,7 @@ def _make_known(output: Any) -> None:
     if "data" not in output:
         return
     if notes.is_note(output.get("metadata")):
-        output.data = nbformat.from_dict({"text/html": notes.box(str(output.data.get("text/plain", "")))})
+        output.data = nbformat.from_dict({"text/html": notes.output_box(output)})
         return
     kept = {kind: text for kind, text in output.data.items() if kind in _KINDS}
     if made := table_html(str(output.data.get("text/html", ""))):
@@ -264,7 +264,7 @@ def _make_plain(cell: Any, limit: int, why: str) -> int:
     texts = []
     for output in cell.outputs:
         if notes.is_note(output.get("metadata")):
-            shown.append(notes.box(str(output.data.get("text/plain", ""))))
+            shown.append(notes.output_box(output))
         elif output.output_type == "stream":
             texts.append(output.text)
         elif output.output_type == "error":

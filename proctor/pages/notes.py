@@ -6,11 +6,12 @@ import html
 from typing import Any
 
 KEY = "proctor"
-_NOTE = "note"
+_NOTE, _ASIDE = "note", "aside"
 _BOX = (
     '<div class="proctor-note" style="border: 1px solid #8a6d3b; background: #fcf8e3; padding: 0.4em; margin: 0.3em 0">'
     "{}</div>"
 )
+_ASIDE_LINE = '<div class="proctor-aside" style="color: #767676; font-size: 90%; margin: 0.3em 0">{}</div>'
 
 
 # A cell or an output whose text a student wrote: it is stored as `proctor.pages.written` has it.
@@ -32,6 +33,17 @@ def note_output(text: str) -> dict[str, Any]:
     return {"output_type": "display_data", "data": {"text/plain": text}, "metadata": note_metadata()}
 
 
+def aside_output(text: str) -> dict[str, Any]:
+    """An output of a code cell in which the engine says something that is neither good nor bad, in small letters."""
+    return {"output_type": "display_data", "data": {"text/plain": text}, "metadata": {KEY: _ASIDE}}
+
+
+def output_box(output: Any) -> str:
+    """HTML of an output in which the engine says something."""
+    text = str(output.get("data", {}).get("text/plain", ""))
+    return _ASIDE_LINE.format(html.escape(text)) if output["metadata"][KEY] == _ASIDE else box(text)
+
+
 def note_metadata() -> dict[str, Any]:
     """Metadata of an output or a cell in which the engine says something."""
     return {KEY: _NOTE}
@@ -42,7 +54,7 @@ def is_note(metadata: Any) -> bool:
 
     Metadata of students' cells and outputs are never kept, see `proctor.intake.rebuild` and `proctor.pages.sanitise`.
     """
-    return isinstance(metadata, dict) and metadata.get(KEY) == _NOTE
+    return isinstance(metadata, dict) and metadata.get(KEY) in (_NOTE, _ASIDE)
 
 
 def box(text: str) -> str:

@@ -18,7 +18,7 @@ from traitlets import Bool
 
 from proctor.checking import verdict
 from proctor.errors import ProctorError
-from proctor.grading import FAILED
+from proctor.graded_notebook import FAILED
 from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
 from proctor.intake.staging import state_of
@@ -112,7 +112,8 @@ class Autograde(Batch):
                 staged = self._format_source(folder.name, folder.parent.name)
                 self.assignments[staged] = [os.path.join(staged, f"{name}.ipynb") for name in names]
         if not self.assignments:
-            self._refuse(f"no submissions of {self.coursedir.assignment_id} in {root}; collect them first")
+            whose = "" if self.coursedir.student_id == "*" else f" by {printable(self.coursedir.student_id)}"
+            self._refuse(f"no submissions of {self.coursedir.assignment_id}{whose} in {root}; collect them first")
 
     def init_destination(self, assignment_id: str, student_id: str) -> bool:
         """Whether this submission is to be graded: it is new, has changed, was not finished, or --force was given."""

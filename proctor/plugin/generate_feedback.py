@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nbgrader.api import MissingEntry
+from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateFeedback as NbgraderGenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import DBAPIError
@@ -52,6 +52,7 @@ class GenerateFeedback(NbgraderGenerateFeedback):
                 self.update_config(write_template(folder.path))
             with self._held, staff_only(self.coursedir.groupshared):
                 super().start()
+                self._name_the_gone()
         finally:
             folder.remove()
         if self._left_out:
@@ -80,6 +81,20 @@ class GenerateFeedback(NbgraderGenerateFeedback):
                     self._refuse(f"no pages were made from {printable(student)} on: {said}")
                 self.log.error("%s: no pages were made: %s", printable(student), said)
                 self._left_out.append(printable(student))
+
+    def _name_the_gone(self) -> None:
+        """A line for each submission that the gradebook has and of which there is no notebook to make pages of."""
+        excluded = (self.coursedir.student_id_exclude or "").split(",")
+        there = {Path(place).parent.name for place in self.assignments}
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            known = {one.student.id for one in gradebook.assignment_submissions(self.coursedir.assignment_id)}
+        wanted = known if self.coursedir.student_id == "*" else known & {self.coursedir.student_id}
+        for student in sorted(wanted - there - set(excluded)):
+            self.log.warning(
+                "%s: no pages were made: there is nothing in %s; run: nbgrader autograde %s --student=%s",
+                *(printable(student), self._format_source(self.coursedir.assignment_id, student)),
+                *(self.coursedir.assignment_id, printable(student)),
+            )
 
     def _make(self, assignment: str, student: str) -> None:
         if not self.init_destination(assignment, student):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from proctor.errors import ProctorError
-from proctor.grading import Submission, keys_of
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged
 from proctor.jobs.doing import DONE, JOB
@@ -17,6 +16,7 @@ from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, save
 from proctor.plugin import reading
 from proctor.plugin.prepare import Prepared
 from proctor.secret import Secret
+from proctor.submission import Submission, keys_of
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 
 from proctor.errors import ProctorError
-from proctor.grading import NOTES_ID
+from proctor.graded_notebook import NOTES_ID
 from proctor.intake.copier import printable
 from proctor.intake.inert import OF_NBGRADER, TIMESTAMP
 from proctor.intake.rebuild import Rebuilt, rebuild

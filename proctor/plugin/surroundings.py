@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proctor.grading import Surroundings
 from proctor.settings import Proctor
+from proctor.submission import Surroundings
 
 
 def surroundings(settings: Proctor, root: Path) -> Surroundings:
@@ -19,4 +19,5 @@ def surroundings(settings: Proctor, root: Path) -> Surroundings:
     """
     mounts, variables = settings.data_place(root)
     limits, pages = settings.all_limits(), settings.page_limits()
-    return Surroundings(settings.sandbox, limits, tuple(mounts), variables, pages, tuple(settings.warm))
+    warm, demos = tuple(settings.warm), settings.run_demos
+    return Surroundings(settings.sandbox, limits, tuple(mounts), variables, pages, warm, demos)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from proctor.running.accepted import add_output, safe_path
 from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
@@ -43,11 +44,12 @@ class Cell:
 
 @dataclass
 class CellOutcome:
-    """What a cell left: outputs as a notebook stores them, and a plain line if something happened to it."""
+    """What a cell left: outputs as a notebook stores them, and a plain line on what happened to it."""
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     ok: bool = True
     note: str | None = None
+    aside: str | None = None
 
 
 class StudentSession:
@@ -146,7 +148,7 @@ class StudentSession:
                 header, body = self._host.next(self.limits.cell_cpu_seconds, self.limits.cell_wall_seconds)
                 if "done" in header:
                     break
-                path = _safe_path(header.get("file"))
+                path = safe_path(header.get("file"))
                 total += len(body)
                 if path is None:
                     continue
@@ -276,7 +278,7 @@ class StudentSession:
                     raise Accident("it printed without end")
                 continue
             kept += size
-            _add_output(outcome.outputs, header.get("out"))
+            add_output(outcome.outputs, header.get("out"))
         last = outcome.outputs[-1] if outcome.outputs else {}
         if not outcome.ok and last.get("output_type") == "error":
             told = in_plain_words(last["evalue"])
@@ -315,40 +317,3 @@ class StudentSession:
         outcome.ok = False
         outcome.note = f"this cell was stopped ({why}); the other cells were run without it"
         self.notes.append(f"{self.cells[number].label}: {why}")
-
-
-def _add_output(outputs: list[dict[str, Any]], output: Any) -> None:
-    """Adds what looks like an output of nbformat; anything else is dropped."""
-    if type(output) is not dict:
-        return
-    kind = output.get("output_type")
-    if kind == "clear":
-        outputs.clear()
-    elif kind == "stream" and output.get("name") in ("stdout", "stderr") and type(output.get("text")) is str:
-        if outputs and outputs[-1]["output_type"] == "stream" and outputs[-1]["name"] == output["name"]:
-            outputs[-1]["text"] += output["text"]
-        else:
-            outputs.append({"output_type": "stream", "name": output["name"], "text": output["text"]})
-    elif kind in ("display_data", "execute_result") and type(output.get("data")) is dict:
-        made = {"output_type": kind, "data": output["data"], "metadata": {}}
-        count = output.get("execution_count")
-        if kind == "execute_result":
-            made["execution_count"] = count if type(count) is int and 0 <= count < 10**6 else None
-        outputs.append(made)
-    elif kind == "error" and type(output.get("traceback")) is list:
-        lines = [str(line) for line in output["traceback"]]
-        names = {key: str(output.get(key, "")) for key in ("ename", "evalue")}
-        outputs.append({"output_type": "error", **names, "traceback": lines})
-
-
-def _safe_path(name: Any) -> PurePosixPath | None:
-    """A relative path of plain names for a declared result; None for anything else."""
-    if type(name) is not str or not 0 < len(name) < 200 or "\\" in name or not name.isprintable():
-        return None
-    path = PurePosixPath(name)
-    parts = path.parts
-    if path.is_absolute() or ".." in parts or len(parts) > 8 or any(part.startswith(".") for part in parts):
-        return None
-    if len(parts) == 1:
-        return path if path.suffix in (".py", ".json") else None
-    return path if parts[0] == "runs" else None

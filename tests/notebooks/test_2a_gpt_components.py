@@ -12,6 +12,7 @@ import torch
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.code import bound_names
+from proctor.notebooks.purposes import has_effect
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "source" / "assignment2" / "2a_gpt_components.ipynb"
@@ -69,11 +70,6 @@ def _watched_flash(self, q, k, v):
 CausalSelfAttention.flash_attention = _watched_flash
 """,
 }
-
-
-def has_effect(cell: dict) -> bool:
-    """Leaves the demos out: they show pictures."""
-    return "demo" not in cell["metadata"].get("tags", [])
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import torch
 
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import has_effect
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +122,7 @@ class GPT(GPT):
 
 def is_needed(cell: dict) -> bool:
     """The cells that 2.7 depends on, without demos and without the other questions' tests."""
-    if "demo" in cell["metadata"].get("tags", []):
+    if not has_effect(cell):
         return False
     return notebook_cells.role(cell) != "test" or notebook_cells.grade_id(cell) in MEASURED
 

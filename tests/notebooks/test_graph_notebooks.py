@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.code import bound_names, parse, reads
+from proctor.notebooks.purposes import has_effect
 
 with warnings.catch_warnings():
     # PyTorch Geometric announces on import that it will change a default.
@@ -24,11 +25,6 @@ SOURCE = Path(__file__).resolve().parents[2] / "source" / "assignment2"
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 NOTEBOOKS = ("3a_graph_convolution", "3b_graph_attention")
 NO_EDGES = torch.zeros(2, 0, dtype=torch.int64)
-
-
-def has_effect(cell: dict) -> bool:
-    """Leaves the demos out: they show pictures and train."""
-    return "demo" not in cell["metadata"].get("tags", [])
 
 
 @pytest.fixture(scope="module")

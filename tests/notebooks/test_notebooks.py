@@ -9,6 +9,7 @@ from demo import scores
 from dl1.contract import protocol
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import has_effect
 
 SOURCE = Path(__file__).resolve().parents[2] / "source" / "assignment2"
 # As the handout has them; where it adds up to something else than its header, its questions count.
@@ -30,11 +31,6 @@ AUTOMATIC = {
     "3b_graph_attention": 3,
 }
 HANDED_IN = SOURCE.parent.parent / "demo" / "handed_in"
-
-
-def has_effect(cell: dict) -> bool:
-    """Leaves the demos out: they show pictures and train."""
-    return "demo" not in cell["metadata"].get("tags", [])
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,12 @@ def _cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
+def _given(name: str, source: str, purpose: str, **nbgrader) -> dict:
+    cell = _cell(name, source, **nbgrader)
+    cell["metadata"]["tags"] = [purpose]
+    return cell
+
+
 def _solution(name: str) -> dict:
     first, _, rest = SOLUTIONS[name].partition("\n")
     text = f"{first}\n    ### BEGIN SOLUTION\n{rest}\n    ### END SOLUTION"
@@ -46,10 +52,11 @@ def _test(name: str, public: str, hidden: str) -> dict:
 
 
 def instructor_notebook() -> dict:
-    """Three questions of two points, and an essay."""
+    """Three questions of two points, and an essay; a figure for whoever reads it, and two demos."""
     cells = [
         _cell("intro", "# Exercise", "markdown"),
-        _cell("setup", "import torch", locked=True),
+        _given("setup", "import torch", "definitions", locked=True),
+        _given("scale-demo", "scale = 3\nprint('a demo', 'at work')", "demo"),
         _solution("q1_double"),
         _test(
             "q1_test",
@@ -75,6 +82,8 @@ def instructor_notebook() -> dict:
             "check_close(combined(torch.ones(1)), torch.tensor([11.0]), name='unit, then double')",
             "check_close(combined(torch.tensor([7.0])), torch.tensor([71.0]), name='unit, then double, of 7')",
         ),
+        _given("bars", "print('bars for', 'whoever reads the essay')", "figure"),
+        _given("late-demo", "late = 4\nprint('another demo', 'at work')", "demo"),
         _cell(
             "q4_why",
             "Why?\n\n### BEGIN SOLUTION\nBecause.\n### END SOLUTION",

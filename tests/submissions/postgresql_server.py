@@ -11,6 +11,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 _ACCOUNT = "postgres"
 _SECONDS_TO_START = 60
-_PROGRAMS = ("initdb", "pg_ctl", "psql")
+_PROGRAMS = ("initdb", "postgres", "psql", "setpriv")
 
 
 def missing() -> str | None:
@@ -55,6 +56,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self.password = secrets.token_hex(8)
         self._data, self._account = self.folder / "data", []
+        self._process: subprocess.Popen | None = None
         try:
             if os.geteuid() == 0:
                 account = pwd.getpwnam(_ACCOUNT)
@@ -74,18 +76,35 @@ class Server:
 
     def start(self) -> None:
         """Start it again after `halt`."""
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
-        log = self.folder / "log"
-        self._run("pg_ctl", "-D", self._data, "-w", "-t", _SECONDS_TO_START, "-l", log, "-o", options, "start")
+        command = [str(_program("postgres")), "-D", str(self._data), "-k", str(self.folder)]
+        # It ends with this process, however that ends.
+        ending = self._account or ["setpriv"]
+        self._process = subprocess.Popen(
+            [*ending, "--pdeathsig=INT", *command, "-c", "listen_addresses=", "-c", "fsync=off"],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + _SECONDS_TO_START
+        while True:
+            try:
+                self.tell("postgres", "SELECT 1")
+                return
+            except RuntimeError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise
+            time.sleep(0.05)
 
     def halt(self) -> None:
         """Let it be away, as when its machine is started anew; its data stay."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
 
     def stop(self) -> None:
         """End it, and remove its folder."""
         try:
-            if (self._data / "postmaster.pid").exists():
+            if self._process is not None and self._process.poll() is None:
                 self.halt()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)

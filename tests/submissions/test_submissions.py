@@ -16,6 +16,7 @@ import psutil
 import pytest
 import unlucky
 import unlucky_files
+import unlucky_needed
 import unlucky_pages
 import unlucky_rerun
 import unlucky_sibs
@@ -36,6 +37,7 @@ ALL_CASES = [
     *hostile_limits.CASES,
     *unlucky.CASES,
     *unlucky_files.CASES,
+    *unlucky_needed.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,
     *unlucky_sibs.CASES,
@@ -215,3 +217,5 @@ def test_a_worse_resubmission_does_not_keep_the_old_score(course):
     assert course.points()["zzz_honest"] == (0, 0, 2)
     assert "aaa_honest" in said
     assert "graded before" in said
+    # What was not found the first time stands in the table every time.
+    assert re.search(r"^missing +graded before, but 1 notebook was not handed in: exercise$", said, re.MULTILINE), said

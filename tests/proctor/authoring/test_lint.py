@@ -46,6 +46,8 @@ def code(source: str, cell_id: str, **nbgrader) -> dict:
         "execution_count": None,
         "metadata": {},
     }
+    if not (nbgrader.get("grade") or nbgrader.get("solution")):
+        cell["metadata"]["tags"] = ["definitions"]
     if nbgrader:
         cell["metadata"]["nbgrader"] = {"grade_id": cell_id, "schema_version": 3, "task": False, **nbgrader}
     return cell

@@ -12,11 +12,12 @@ import torch
 from dl1.contract import protocol
 from dl1.contract.probe import doubles_in_place
 from proctor.catalogue import entries as catalogue
-from proctor.catalogue import inprocess, variant_runs
+from proctor.catalogue import inprocess
 from proctor.checking.checker import CellRun, count_checks
 from proctor.checking.checker_process import Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Times, run_checks
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import has_effect
 from proctor.sandbox.bubblewrap import Mount, availability
 from proctor.sandbox.limits import Limits
 
@@ -415,9 +416,7 @@ def submission(sources):
         results = inprocess.run(
             notebook,
             sources=sources,
-            cells=lambda cell: (
-                notebook_cells.role(cell) != "test" and variant_runs.DEMO_TAG not in cell["metadata"].get("tags", [])
-            ),
+            cells=lambda cell: notebook_cells.role(cell) != "test" and has_effect(cell),
         )
     finally:
         del sys.modules["keep_namespace"]

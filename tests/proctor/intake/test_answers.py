@@ -345,6 +345,18 @@ def test_an_essay_typed_into_the_text_above():
     assert "YOUR ANSWER HERE" not in by_id(result)["why"]
 
 
+def test_what_goes_on_in_a_text_is_shown_though_the_answer_beside_it_is_written():
+    handed = Handed()
+    handed["why"]["source"] = "*Your answer to (a):*\n\nBecause, see above."
+    handed["task-why"]["source"] = "My first thought.\n\nExplain.\n\nMore of it."
+    sources = [one["source"] for one in handed.rebuilt().notebook["cells"]]
+    place = sources.index("Explain.")
+    assert (sources[place - 1], sources[place + 1]) == ("My first thought.", "More of it.")
+    # An older text of the instructor's is nobody's answer.
+    handed["task-why"]["source"] = "Explain it."
+    assert "Explain it." not in [one["source"] for one in handed.rebuilt().notebook["cells"]]
+
+
 @pytest.mark.parametrize("kind", ["markdown", "raw", "code"])
 def test_an_essay_typed_anew_in_its_place(kind):
     handed = Handed().after("task-why", cell(None, "Because it is so.", kind)).without("why")

@@ -14,6 +14,7 @@ from proctor.intake.inert import (
     handed_in_name,
     lay_over,
     make_inert,
+    place_of,
     restore,
     run_by_tools,
     stored_name,
@@ -150,6 +151,18 @@ def test_restored_are_the_names_that_were_handed_in_and_nothing_lies_outside(tmp
     restore(stored, target)
     assert tree(target) == {"torch.py": "1", "runs/a.json": "2"}
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["stored", "to"]
+
+
+def test_a_file_is_found_under_the_name_that_another_system_takes_for_its_own(tmp_path):
+    names = ["Figs/Fig 1.PNG", "u\u0308bung.jpg", "two/a.png", "two/A.png"]
+    for name in names:
+        place = tmp_path / stored_path(name)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(name)
+    asked = {"figs/fig 1.png": names[0], "\u00dcbung.JPG": names[1], "two/A.png": names[3], "two/a.png": names[2]}
+    assert {path: place_of(tmp_path, path).read_text() for path in asked} == asked
+    for path in ("two/a.PNG", "none.png", "two/a.png/x"):
+        assert not place_of(tmp_path, path).exists()
 
 
 def test_results_make_room_for_themselves(tmp_path):

@@ -8,11 +8,11 @@ import pytest
 
 from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
-from proctor.grading import Keys, Surroundings
 from proctor.jobs import doing
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, packed, save
 from proctor.sandbox.bubblewrap import SandboxUnavailable
 from proctor.sandbox.limits import Limits
+from proctor.submission import Keys, Surroundings
 
 KEYS = Keys(b"checks", b"kernel")
 

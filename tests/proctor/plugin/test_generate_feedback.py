@@ -106,6 +106,14 @@ def test_a_page_is_made_anew_for_whom_something_changed_and_for_nobody_else(grad
     assert make(graded, force=True) == ["ada", "ben"]
 
 
+def test_whose_autograded_notebook_is_gone_is_named(graded, undrawn, caplog):
+    shutil.rmtree(graded.root / "autograded" / "ben")
+    assert make(graded) == ["ada"]
+    assert "ben: no pages were made: there is nothing in" in caplog.text
+    assert f"run: nbgrader autograde {ASSIGNMENT} --student=ben" in caplog.text
+    assert "ada: no pages" not in caplog.text
+
+
 def test_an_accident_costs_the_pages_of_one_submission_and_is_a_line(graded, undrawn, monkeypatch, caplog):
     make(graded)
     folders = {name: graded.root / "feedback" / name / ASSIGNMENT for name in ("ada", "ben")}

@@ -64,8 +64,10 @@ def problem(url, root, **how) -> str:
     return str(refused.value)
 
 
-def test_one_that_is_in_order(made, tmp_path):
+def test_one_that_is_in_order(made, server, tmp_path):
     gradebook_file.check(made[1], tmp_path)
+    # Otherwise two commands at once would both add it, and one of them would end with an error.
+    assert "default_course" in server.tell(made[0], "SELECT id FROM course").split()
     found = list(doctor_places.gradebook(CourseDirectory(root=str(tmp_path), db_url=made[1])))
     assert [one.level for one in found] == ["ok", "warn"]
     assert "has the password of the gradebook in it" in found[1].text

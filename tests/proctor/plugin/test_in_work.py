@@ -6,7 +6,6 @@ import pytest
 
 from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
-from proctor.grading import Keys
 from proctor.intake.matching import Matched
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged
@@ -16,6 +15,7 @@ from proctor.plugin.execute import Execute
 from proctor.plugin.in_work import InWork, files_in
 from proctor.plugin.prepare import Prepared
 from proctor.secret import Secret
+from proctor.submission import Keys
 
 RECORD = Record("ps1", "ada", "1a", "", "", "none", {}, {})
 

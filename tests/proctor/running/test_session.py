@@ -11,7 +11,7 @@ import pytest
 from dl1.contract import protocol
 from proctor.notebooks.neutral import neutral_probe
 from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
-from proctor.running.session import Cell, StudentSession, _add_output, _safe_path
+from proctor.running.session import Cell, StudentSession
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.limits import Limits
@@ -269,29 +269,6 @@ def test_pictures_and_displays(session):
     assert outcomes[0].outputs[0]["data"]["text/markdown"] == "*x*"
     (picture,) = [o for o in outcomes[1].outputs if "image/png" in o.get("data", {})]
     assert picture["data"]["image/png"].startswith("iVBOR")
-
-
-@pytest.mark.parametrize("name", ["../x.py", "/etc/x.py", "runs/../../x", "a/b.py", "x.txt", ".x.py", "runs/a\nb", "", 3, "runs\\x", "r" * 300 + ".py"])  # fmt: skip  # noqa: E501
-def test_names_of_results_that_are_refused(name):
-    assert _safe_path(name) is None
-
-
-def test_forged_outputs_are_dropped_or_cut_to_form():
-    outputs = []
-    forged = [
-        None,
-        3,
-        {},
-        {"output_type": "stream", "name": "x", "text": "a"},
-        {"output_type": "stream", "name": "stdout", "text": 3},
-    ]
-    for output in [*forged, {"output_type": "error", "traceback": "x"}, {"output_type": "display_data", "data": []}]:
-        _add_output(outputs, output)
-    assert outputs == []
-    _add_output(
-        outputs, {"output_type": "execute_result", "data": {}, "metadata": {"x": 1}, "execution_count": 1e99, "more": 1}
-    )
-    assert outputs == [{"output_type": "execute_result", "data": {}, "metadata": {}, "execution_count": None}]
 
 
 class Machine:
