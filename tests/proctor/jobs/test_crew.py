@@ -62,7 +62,8 @@ class Several:
     def __init__(self, folder: Path, workers: int, more=None) -> None:
         self.course = Course(folder, {OTHER: exercise.follow_up_notebook()})
         # Where the accounts of sandboxes can come by.
-        self.temporary = Path(tempfile.mkdtemp(dir="/tmp"))
+        self._place = tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True)
+        self.temporary = Path(self._place.name)
         self.temporary.chmod(0o755)
         with open(self.course.folder / "nbgrader_config.py", "a") as config:
             config.write(f"\nc.Proctor.workers = {workers}\n")
