@@ -15,6 +15,7 @@ second run is told to staff only.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ _MISSING = frozenset({"NameError", "AttributeError", "ImportError", "KeyError", 
 _IN_ANY_CASE = frozenset({"NotImplementedError", "SyntaxError", "IndentationError", "TabError", "UnboundLocalError"})
 _NAME_ERROR = re.compile(r"name '(\w+)' is not defined")
 # How much of the student's code is looked at, so that nobody can keep the engine busy with it.
-_MAX_SEARCHED = 2**19
+_MAX_SEARCHED, _MAX_STATEMENTS = 2**18, 4_000
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,17 @@ class _Look:
         trees = [parse(notebook_cells.source(cell)).tree for cell in others]
         self.names = frozenset().union(*(of_demo(code.tree, trees) for code in self.demos.values()))
         self.seeds = any(seeds(code.tree) for code in self.demos.values())
-        self.searched = 0
+        self.searched = self.statements = 0
 
     def why_demos(self, number: int) -> str | None:
         """Why a cell with code of the student's may need demos; None if it needs none."""
         source = notebook_cells.source(self.cells[number])
         label = notebook_cells.grade_id(self.cells[number]) or f"cell {number + 1}"
         self.searched += len(source)
-        if self.searched > _MAX_SEARCHED:
+        code = parse(source if self.searched <= _MAX_SEARCHED else "")
+        self.statements += sum(isinstance(node, (ast.stmt, ast.comprehension)) for node in ast.walk(code.tree))
+        if self.searched > _MAX_SEARCHED or self.statements > _MAX_STATEMENTS:
             return "there is too much code to look at it first"
-        code = parse(source)
         if not code.tree.body and not code.magics:
             return None
         try:

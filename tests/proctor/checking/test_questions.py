@@ -9,7 +9,7 @@ import pytest
 
 from dl1.contract import protocol
 from proctor.checking import questions as checking
-from proctor.checking.questions import GradedCell, Times, run_checks, verdict
+from proctor.checking.questions import GradedCell, Stopped, Times, run_checks, verdict
 from proctor.errors import ProctorError
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import Channel, ChannelClosed
@@ -351,6 +351,31 @@ def test_after_something_hidden_a_fresh_checker_conceals():
 
     verdicts, jobs, _ = checked(script, ["q1", "q2"])
     assert points(verdicts) == [False, True]
+    assert [job["concealed"] for job in jobs] == [False, True]
+
+
+@pytest.mark.parametrize("part", ["public", "hidden"])
+def test_an_answer_can_make_all_others_useless(part):
+    ended = []
+
+    def script(checker, names):
+        checker.begin("q1", part)
+        checker.ask("q1")
+        ended.append("went on")
+
+    def ends(names, text):
+        return names == ["KeyError"] and text == "it is gone"
+
+    answer = {"ok": False, "names": ["KeyError"], "text": "it is gone"}
+    jobs = []
+    with pytest.raises(Stopped) as stopped:
+        run_checks(cells("q1"), lambda *_: (answer, b""), b"key", lambda: FakeChecker(script, jobs), PATIENT, ends=ends)
+    assert stopped.value.concealed is (part == "hidden")
+    assert ended == []
+    # Of the answers that another one gives nothing is shown from its first question on.
+    run_checks(
+        cells("q1"), lambda *_: ({"ok": True}, b""), b"key", lambda: FakeChecker(all_properly, jobs), concealed=True
+    )
     assert [job["concealed"] for job in jobs] == [False, True]
 
 

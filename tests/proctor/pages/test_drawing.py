@@ -150,6 +150,17 @@ def test_notes_of_the_engine_are_boxes_and_a_students_words_are_not():
     assert "it &lt;was&gt; stopped" in boxes[1]
 
 
+def test_what_is_neither_good_nor_bad_is_said_aside_and_no_student_can_say_it():
+    code = nbformat.v4.new_code_cell("1")
+    code.outputs = [nbformat.from_dict(notes.aside_output("not <run>"))]
+    made = draw([code])["html"]
+    assert re.search(r'<div class="proctor-aside"[^>]*>not &lt;run&gt;</div>', made)
+    assert "From the grading" not in made
+    assert notes.is_note(code.outputs[0].metadata)
+    ((forged,),) = cleaned([[notes.aside_output("not run")]], LIMITS)
+    assert not notes.is_note(forged["metadata"])
+
+
 def test_marks_for_the_drawing_that_a_notebook_brings_mean_nothing():
     cell = nbformat.v4.new_markdown_cell("*a*", metadata={"proctor_html": "<script>1</script>", "proctor_plain": True})
     made = draw([cell])["html"]
