@@ -18,6 +18,11 @@ def install() -> None:
     NbGrader.python_config_loader_class = _Strict
 
 
+def installed() -> bool:
+    """Whether this process refuses them."""
+    return NbGrader.python_config_loader_class is _Strict
+
+
 class _Strict(PyFileConfigLoader):
     def load_config(self) -> Config:
         """Read the file.
