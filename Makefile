@@ -81,7 +81,9 @@ $(ENV): constraints.txt pyproject.toml dl1/pyproject.toml
 	@touch $@
 
 # dl1 is installed, not linked: what students import is then what they will get, and a sandbox need not see this checkout.
-$(DL1): $(ENV) $(DL1_SOURCES)
+# Without the other file, a mistake in the course's settings would have nbgrader grade alone, in no sandbox.
+$(DL1): $(ENV) $(DL1_SOURCES) deploy/jupyter_config.py
+	@mkdir -p .venv/etc/jupyter && cp deploy/jupyter_config.py .venv/etc/jupyter/
 	@$(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall ./dl1
 	@rm -rf dl1/build dl1/*.egg-info
 	@touch $@

@@ -16,13 +16,14 @@ from traitlets import default
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
-from proctor.plugin import busy, doctor_places, room
+from proctor.plugin import busy, doctor_places, room, strict_config
 from proctor.plugin.findings import Finding, fail, ok, warn, worst
 from proctor.sandbox.bubblewrap import availability, unbound
 from proctor.sandbox.folders import left_by_others
 from proctor.settings import Proctor
 
 _CONSTRAINTS = "constraints.txt"
+_KIT = Path(__file__).resolve().parents[2]
 _PLENTY = 2 * 2**30
 
 
@@ -89,6 +90,13 @@ def _course(root: Path) -> Iterator[Finding]:
         yield fail(f"{config}: others may write what each command runs", f"chmod go-w {config}")
     else:
         yield ok(f"course: {root}")
+    if not strict_config.installed():
+        place = Path(sys.prefix) / "etc" / "jupyter"
+        yield fail(
+            f"{place}: there is no jupyter_config.py of the kit, so that nbgrader grades by itself, in no sandbox, "
+            "when there is a mistake in nbgrader_config.py",
+            f"mkdir -p {place}; cp {_KIT}/deploy/jupyter_config.py {place}",
+        )
 
 
 def _sandbox(settings: Proctor) -> Iterator[Finding]:

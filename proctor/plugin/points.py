@@ -61,14 +61,17 @@ def changed_since(coursedir: CourseDirectory, assignment: str, student: str, not
 
     One that was put back from a backup has, and one that somebody wrote into.
     """
+    if not notebooks:
+        return ""
     root = Path(coursedir.root).resolve()
-    for name in notebooks:
-        try:
-            record = verdict.load(verdict.record_path(root, assignment, student, name))
-            if verdict.compare(record, autograded(coursedir, assignment, student, name)):
-                return _CHANGED
-        except (ProctorError, MissingEntry):
-            return _CHANGED
+    try:
+        records = {name: verdict.load(verdict.record_path(root, assignment, student, name)) for name in notebooks}
+        with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+            for name, record in records.items():
+                if verdict.compare(record, of_tests(gradebook.find_submission_notebook(name, assignment, student))):
+                    return _CHANGED
+    except (ProctorError, MissingEntry):
+        return _CHANGED
     return ""
 
 

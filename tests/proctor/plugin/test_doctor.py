@@ -13,7 +13,7 @@ import pytest
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from proctor.plugin import busy, doctor, doctor_places
+from proctor.plugin import busy, doctor, doctor_places, strict_config
 from proctor.plugin.findings import Finding, open_to_all, worst
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,6 +41,7 @@ def course(tmp_path, monkeypatch):
     (root / "data" / "set.txt").write_text("data")
     monkeypatch.setattr(doctor, "availability", lambda: None)
     monkeypatch.setattr(doctor, "unbound", lambda: None)
+    monkeypatch.setattr(strict_config, "installed", lambda: True)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     yield root
     shutil.rmtree(place)
@@ -62,6 +63,16 @@ def found(root: Path, **sections) -> list[Finding]:
 
 def bad(findings: list[Finding]) -> list[Finding]:
     return [one for one in findings if one.level != "ok"]
+
+
+def test_an_environment_that_goes_on_with_broken_settings(course, monkeypatch):
+    monkeypatch.setattr(strict_config, "installed", lambda: False)
+    (one,) = bad(found(course))
+    assert one.level == "fail"
+    assert "nbgrader grades by itself, in no sandbox, when there is a mistake in nbgrader_config.py" in one.text
+    kit, _, place = one.cure.partition("; cp ")[2].partition("/deploy/")
+    assert Path(kit) == ROOT
+    assert place == f"jupyter_config.py {sys.prefix}/etc/jupyter"
 
 
 def test_a_course_that_is_in_order(course):

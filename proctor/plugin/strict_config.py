@@ -1,0 +1,50 @@
+"""A course's settings that can't be read end every command: without them nbgrader would grade alone, in no sandbox.
+
+Jupyter says what is wrong with a file of settings, and goes on without it. So this has to be there before that file is
+read: the staff's environment has it in `etc/jupyter/jupyter_config.py`, which every command reads first.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from nbgrader.apps.baseapp import NbGrader
+from traitlets.config import Config, ConfigFileNotFound, PyFileConfigLoader
+
+
+def install() -> None:
+    """Let every command of nbgrader in this process refuse settings with a mistake in them."""
+    NbGrader.python_config_loader_class = _Strict
+
+
+def installed() -> bool:
+    """Whether this process refuses them."""
+    return NbGrader.python_config_loader_class is _Strict
+
+
+class _Strict(PyFileConfigLoader):
+    def load_config(self) -> Config:
+        """Read the file.
+
+        Raises:
+            ConfigFileNotFound: there is none.
+            SystemExit: there is a mistake in it, which was printed.
+        """
+        try:
+            return super().load_config()
+        except ConfigFileNotFound:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}".replace("\n", " ")
+            place = f"{self.full_filename}{_line(error, self.full_filename)}"
+            print(f"nothing was done: {place}: {said}; correct this file and run the command again", file=sys.stderr)
+            sys.exit(1)
+
+
+def _line(error: Exception, name: str) -> str:
+    """The line of a file in which an error came up, in words; empty if that isn't known."""
+    if isinstance(error, SyntaxError) and error.filename == name:
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+    return f", line {lines[-1]}" if lines else ""
