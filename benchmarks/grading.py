@@ -179,9 +179,10 @@ def _compared(variants: Sequence[Variant], points: dict, students: Sequence[Stud
     if wrong:
         print("\n".join(["*** POINTS DIFFER", *wrong[:_DIFFERENCES_SHOWN]]))
         return True
+    same = f"the same by {', '.join(engines)}" if engines[1:] else f"by {engines[0]} alone, compared with nothing"
     print(
-        f"Points: {len(points[engines[0]])} cells of {len(students)} students, the same by {', '.join(engines)}; "
-        f"complete submissions have all {most:g}."
+        f"Points: {len(points[engines[0]])} cells of {len(students)} students, {same}; complete submissions have all "
+        f"{most:g}."
     )
     return False
 
