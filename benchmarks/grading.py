@@ -179,7 +179,7 @@ def _compared(variants: Sequence[Variant], points: dict, students: Sequence[Stud
     if wrong:
         print("\n".join(["*** POINTS DIFFER", *wrong[:_DIFFERENCES_SHOWN]]))
         return True
-    same = f"the same by {', '.join(engines)}" if len(engines) > 1 else f"by {engines[0]} alone, so compared with nothing"
+    same = f"the same by {', '.join(engines)}" if engines[1:] else f"by {engines[0]} alone, compared with nothing"
     print(
         f"Points: {len(points[engines[0]])} cells of {len(students)} students, {same}; complete submissions have all "
         f"{most:g}."

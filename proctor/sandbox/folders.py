@@ -30,7 +30,9 @@ _HIGH = range(0x7000_0000, 0x7000_0000 + 2**24)
 _LOW = range(65_000, 65_534)
 # After so many more the first has long been started, and is seen among the processes.
 _MAX_CLAIMS = 2_000
-_claims: deque[socket.socket] = deque(maxlen=8)
+# Accounts that are kept claimed, the last ones that were given out.
+MOST_CLAIMED = 8
+_claims: deque[socket.socket] = deque(maxlen=MOST_CLAIMED)
 
 
 class OwnFolder:

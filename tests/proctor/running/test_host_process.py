@@ -13,6 +13,7 @@ import pytest
 from proctor.errors import ProctorError
 from proctor.running import host_process
 from proctor.running.host_process import Accident, HostProcess, NotStarted, OutOfTime
+from proctor.sandbox import folders
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import Channel
@@ -62,6 +63,9 @@ def odd(kind, program, limits):
 )  # fmt: skip
 def test_what_does_not_start_leaves_no_process_and_no_folder(tmp_path, monkeypatch, kind, program, error):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # As many accounts of sandboxes as are kept claimed at a time.
+    for _ in range(folders.MOST_CLAIMED):
+        folders.new_account()
     before = {one.pid for one in psutil.Process().children(recursive=True)}
     open_before = psutil.Process().num_fds()
     limits = replace(Limits(), startup_seconds=1.0)
