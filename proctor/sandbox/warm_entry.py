@@ -19,6 +19,7 @@ import importlib
 import json
 import os
 import random
+import re
 import resource
 import select
 import signal
@@ -31,7 +32,7 @@ from typing import Any
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _OWN_NAMESPACES = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWUSER | _CLONE_NEWNET
-_MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 16_384, 1 << 18
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4_096, 16_384, 1 << 18
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
@@ -142,8 +143,11 @@ def _become(libc: Any, told: dict[str, Any], files: int) -> None:
     _checked(libc, libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
     options = f"size={told['bytes']},mode=0755".encode()
     for folder in told["folders"]:
+        below = _mounted_below(folder)
         flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
         _checked(libc, libc.mount(b"tmpfs", folder.encode(), b"tmpfs", flags, options))
+        for place, held in below.items():
+            _show_again(libc, place, held)
     if told["keyctl"] is not None:
         libc.syscall(told["keyctl"], _KEYCTL_JOIN_SESSION_KEYRING, None)
     _unpack(files, told["work"])
@@ -161,6 +165,29 @@ def _become(libc: Any, told: dict[str, Any], files: int) -> None:
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+
+
+def _mounted_below(folder: str) -> dict[str, int]:
+    """What is mounted somewhere in a folder (an environment may lie there), by place, and held by a descriptor."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        fields = [line.split()[4] for line in file]
+    # Odd characters stand there by their octal numbers.
+    places = [os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda odd: bytes([int(odd[1], 8)]), one)) for one in fields]
+    inside = sorted({place for place in places if place.startswith(f"{folder}/")})
+    outermost = [one for one in inside if not any(one.startswith(f"{other}/") for other in inside)]
+    return {one: os.open(one, os.O_PATH) for one in outermost}
+
+
+def _show_again(libc: Any, place: str, held: int) -> None:
+    """Mount what was covered at its place, as it was."""
+    source = f"/proc/self/fd/{held}"
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    if os.path.isdir(source):
+        os.makedirs(place, exist_ok=True)
+    else:
+        open(place, "w").close()
+    _checked(libc, libc.mount(source.encode(), place.encode(), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None))
+    os.close(held)
 
 
 def _unpack(files: int, work: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from proctor.sandbox.bubblewrap import WORK, Sandbox, availability
 from proctor.sandbox.limits import Limits
+from proctor.sandbox.mounts import Mount
 from proctor.sandbox.warm import MOST_SOCKETS, Pool
 
 pytestmark = [
@@ -97,6 +98,37 @@ def test_a_submission_gets_its_files_and_may_change_them(pool, tmp_path):
     assert (tmp_path / "runs" / "a.txt").read_text() == "mine"
     with run(pool, "say(os.listdir('.'))") as told:
         assert told.word() == []
+
+
+def test_an_environment_in_a_folder_that_is_its_own_stays_there_to_be_read(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "later.py").write_text("VALUE = 7")
+    (tmp_path / "two.txt").write_text("two")
+    places = ["/tmp/an environment/lib", "/home/student/more/two.txt", "/tmp/ü/lib"]
+    sources = [tmp_path / "one", tmp_path / "two.txt", tmp_path / "one"]
+    mounts = [Mount(source, place) for source, place in zip(sources, places, strict=True)]
+    program = f"""
+sys.path.append({places[0]!r})
+import later
+def write(place):
+    with open(place, "a") as file:
+        file.write("x")
+say([
+    later.VALUE, open({places[1]!r}).read(), os.listdir({places[2]!r}), sorted(os.listdir("/tmp")),
+    [tried(lambda: write(place)) for place in ({places[0]!r} + "/later.py", {places[1]!r}, {places[0]!r} + "/new")],
+    tried(lambda: write("/tmp/an environment/new")),
+])
+"""
+    with contextlib.closing(Pool(["decimal"])) as pool:
+        for _ in range(2):
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    lease = pool.start(Sandbox("bwrap", LIMITS, mounts), SAY + program, [], [theirs], 60.0)
+                assert lease is not None, pool.notes
+                said = Told(lease, ours).word()
+                lease.kill()
+            assert said == [7, "two", ["later.py"], ["an environment", "ü"], 3 * ["OSError"], None]
 
 
 def test_of_the_warm_process_nothing_can_be_read(pool):
@@ -247,8 +279,6 @@ def test_the_end_of_a_program_is_told_with_its_status_and_words(pool):
 
 
 def test_a_library_that_starts_threads_is_not_imported_ahead(tmp_path):
-    from proctor.sandbox.mounts import Mount
-
     (tmp_path / "busy.py").write_text(
         "import threading\nevent = threading.Event()\nthreading.Thread(target=event.wait, daemon=True).start()"
     )
