@@ -44,6 +44,9 @@ class Course:
         db_url: of the gradebook; without, it is a file in the course.
     """
 
+    # A copy of a course, made without a release of its own, has its gradebook where it lies.
+    _server: str | None = None
+
     def __init__(
         self,
         folder: Path,
@@ -52,7 +55,7 @@ class Course:
         db_url: str | None = None,
     ) -> None:
         self.folder = folder / "course"
-        self.db_url = db_url or f"sqlite:///{self.folder / 'gradebook.db'}"
+        self._server = db_url
         source = self.folder / "source" / exercise.ASSIGNMENT
         source.mkdir(parents=True)
         for name, notebook in {exercise.NOTEBOOK: exercise.instructor_notebook(), **more}.items():
@@ -72,6 +75,11 @@ class Course:
     def nbgrader(self, *arguments: str) -> str:
         """Runs a command of nbgrader, whatever its exit status; returns all that it said."""
         return self.begin(*arguments).communicate()[0]
+
+    @property
+    def db_url(self) -> str:
+        """Of the gradebook."""
+        return self._server or f"sqlite:///{self.folder / 'gradebook.db'}"
 
     def begin(self, *arguments: str) -> subprocess.Popen:
         """Starts a command of nbgrader."""

@@ -35,7 +35,6 @@ def copy_of(course: Course, folder: Path) -> Course:
     shutil.copytree(course.folder.parent, folder, dirs_exist_ok=True)
     made = object.__new__(Course)
     made.folder, made.released, made.secret = folder / "course", course.released, folder / "secret"
-    made.db_url = f"sqlite:///{made.folder / 'gradebook.db'}"
     config = made.folder / "nbgrader_config.py"
     config.write_text(config.read_text().replace(str(course.folder.parent), str(folder)))
     return made
