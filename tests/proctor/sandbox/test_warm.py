@@ -114,7 +114,8 @@ def write(place):
     with open(place, "a") as file:
         file.write("x")
 say([
-    later.VALUE, open({places[1]!r}).read(), os.listdir({places[2]!r}), sorted(os.listdir("/tmp")),
+    later.VALUE, open({places[1]!r}).read(), os.listdir({places[2]!r}),
+    sorted(set(["an environment", "ü"]) & set(os.listdir("/tmp"))),
     [tried(lambda: write(place)) for place in ({places[0]!r} + "/later.py", {places[1]!r}, {places[0]!r} + "/new")],
     tried(lambda: write("/tmp/an environment/new")),
 ])
@@ -219,9 +220,10 @@ def test_nothing_of_one_reaches_the_next(pool):
 
 def test_a_fork_bomb_ends_with_its_lease(pool):
     limits = dataclasses.replace(LIMITS, processes=60)
-    bomb = "say(0)\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    bomb = "say(0)\nwire.recv(1)\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     with run(pool, bomb, limits) as told:
         told.word()
+        told.wire.send(b"go")
         pid = told.lease.warm.running.pid
     left = psutil.Process(pid).children(recursive=True) if psutil.pid_exists(pid) else []
     assert len(left) <= 2
@@ -234,7 +236,9 @@ def test_who_ends_the_warm_process_loses_his_own_fork(pool, number, monkeypatch)
     monkeypatch.setattr("proctor.sandbox.warm._SECONDS_TO_END", 1.0)
     with run(pool, "say(warm)") as told:
         before = told.lease.warm.running.pid
-    with run(pool, f"import signal\nos.kill(warm, signal.{number})\nsay(0){WAIT}") as told:
+    # As every program here does: nothing of a submission runs before the engine says so.
+    with run(pool, f"import signal\nwire.recv(1)\nos.kill(warm, signal.{number})\nsay(0){WAIT}") as told:
+        told.wire.send(b"go")
         assert told.lease.warm.running.pid == before
         if number == "SIGKILL":
             until(lambda: not told.lease.alive())
