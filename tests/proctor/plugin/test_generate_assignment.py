@@ -4,7 +4,7 @@ import hashlib
 import logging
 
 import pytest
-from graded_course import ASSIGNMENT, NOTEBOOK, copied, made_once, source_notebook
+from graded_course import ASSIGNMENT, NOTEBOOK, source_notebook
 from nbgrader.converters.base import NbGraderException
 
 from proctor.errors import ProctorError
@@ -15,16 +15,6 @@ from proctor.plugin.generate_assignment import GenerateAssignment
 from proctor.settings import Proctor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory):
-    return made_once(tmp_path_factory.mktemp("graded"))
-
-
-@pytest.fixture
-def graded(once, tmp_path):
-    return copied(once, tmp_path)
 
 
 def without(name: str) -> dict:

@@ -1,22 +1,12 @@
 """Whether the gradebook still has the points that were given."""
 
 import pytest
-from graded_course import ASSIGNMENT, NOTEBOOK, copied, made_once
+from graded_course import ASSIGNMENT, NOTEBOOK
 
 from proctor.checking import verdict
 from proctor.plugin.points import changed_since
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory):
-    return made_once(tmp_path_factory.mktemp("graded"))
-
-
-@pytest.fixture
-def graded(once, tmp_path):
-    return copied(once, tmp_path)
 
 
 def changed(course, student: str = "ben", notebooks: tuple[str, ...] = (NOTEBOOK,)) -> str:

@@ -2,23 +2,13 @@
 
 import nbformat
 import pytest
-from graded_course import ASSIGNMENT, NOTEBOOK, copied, made_once, source_notebook
+from graded_course import ASSIGNMENT, NOTEBOOK, source_notebook
 
 from proctor.plugin import points, reading
 from proctor.plugin.reading import Reading, digests
 from proctor.plugin.save_grades import KeepSource, SaveGrades
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory):
-    return made_once(tmp_path_factory.mktemp("graded"))
-
-
-@pytest.fixture
-def graded(once, tmp_path):
-    return copied(once, tmp_path)
 
 
 def notebook(essay: str = "Because.", failed: tuple[str, ...] = ()) -> nbformat.NotebookNode:

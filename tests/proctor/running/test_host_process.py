@@ -1,5 +1,6 @@
 """A student host that does not come up leaves nothing behind, whatever the reason."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -18,6 +19,7 @@ from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.budget import Budget
 from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
+from proctor.sandbox.warm import Lease, Pool
 
 KINDS = ["none"] if availability() else ["none", "bwrap"]
 CHILD = "import os, time\nif os.fork() == 0:\n    time.sleep(300)\n"
@@ -162,3 +164,20 @@ def test_the_clock_is_looked_at_while_words_come(held):
     host.budget.ends = 0.0
     with pytest.raises(OutOfTime):
         host.next(1000.0, 1000.0)
+
+
+@pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
+def test_with_warm_sandboxes_each_start_is_a_fork_of_the_same_process():
+    limits = Limits()
+    with contextlib.closing(Pool(["IPython.core.interactiveshell"])) as pool:
+        sandboxes = set()
+        for _ in range(2):
+            host = HostProcess(
+                lambda mounts: Sandbox("bwrap", limits, mounts), [1], limits, 1, Budget("the notebook", 120.0), pool
+            )
+            assert isinstance(host.running, Lease), pool.notes
+            sandboxes.add(host.running.warm.running.pid)
+            host.begin({"do": "run", "source": "print(1)"})
+            assert host.next(20, 60)[0]["out"]["text"] == "1"
+            host.close()
+    assert len(sandboxes) == 1

@@ -35,6 +35,22 @@ def started():
         one.stdout.close()
 
 
+class StandIn:
+    """A process that takes every signal, and does what its `state` says."""
+
+    def __init__(self, pid, state=psutil.STATUS_STOPPED):
+        self.pid, self.state = pid, state
+
+    def create_time(self):
+        return 1.0
+
+    def send_signal(self, number):
+        pass
+
+    def status(self):
+        return self.state
+
+
 def living(processes):
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
@@ -57,31 +73,16 @@ def test_all_but_the_known_are_ended_also_while_they_start_others(started):
 
 def test_what_can_not_be_ended_is_said():
     # Another new process at every look.
-    class New:
-        def __init__(self, pid):
-            self.pid = pid
-
-        def create_time(self):
-            return 1.0
-
-        def send_signal(self, number):
-            pass
-
-        def status(self):
-            return psutil.STATUS_STOPPED
-
     numbers = iter(range(1000))
-    assert not end_newer(lambda: [New(next(numbers))], set())
+    assert not end_newer(lambda: [StandIn(next(numbers))], set())
 
 
 def test_what_a_process_starts_before_it_stops_is_ended():
     # The signal takes effect only later: until then it starts another one.
-    class Slow:
+    class Slow(StandIn):
         def __init__(self, pid):
-            self.pid, self.looks, self.signals = pid, 0, []
-
-        def create_time(self):
-            return 1.0
+            super().__init__(pid)
+            self.looks, self.signals = 0, []
 
         def send_signal(self, number):
             self.signals.append(number)
@@ -98,19 +99,7 @@ def test_what_a_process_starts_before_it_stops_is_ended():
 
 
 def test_one_that_does_not_stop_is_not_waited_for_without_end():
-    class Deaf:
-        pid = 1
-
-        def create_time(self):
-            return 1.0
-
-        def send_signal(self, number):
-            pass
-
-        def status(self):
-            return psutil.STATUS_RUNNING
-
-    assert end_newer(lambda: [Deaf()], set())
+    assert end_newer(lambda: [StandIn(1, psutil.STATUS_RUNNING)], set())
 
 
 def test_a_stopped_process_is_seen(started):
