@@ -140,6 +140,9 @@ def doctor(accounts: Accounts, name: str, course: Course) -> tuple[int, str, lis
 
 def readable(accounts: Accounts, name: str, *places: Path) -> list[str]:
     """Files below some folders that an account can read, and folders that it can list."""
+    if not places:
+        # Without a place `find` would walk through the whole disk, for as long as the grading takes.
+        return []
     _, said = accounts.run(name, "find", *map(str, places), "-readable", "-print")
     return [line for line in said.splitlines() if line.startswith("/") and "Permission denied" not in line]
 

@@ -140,6 +140,6 @@ def test_macros_that_grow_without_end_cost_their_cell_only():
     )
     notebook = graded(f"$\\newcommand{{\\aa}}{{x}}{bomb}$ $\\am$ so")
     job = {"config": {}, "resources": {}, "scripts": False, "notebook": json.dumps(notebook), "preprocess": False}
-    found = drawing.draw_here(job, PageLimits(cpu_seconds=3.0, cell_cpu_seconds=1.0, memory_bytes=2**30))
+    found = drawing.draw_here(job, PageLimits(cpu_seconds=8.0, cell_cpu_seconds=2.5, memory_bytes=2**30))
     assert "\\am" in found["html"]
     assert "import torch" in re.sub(r"<[^>]+>", "", found["html"])

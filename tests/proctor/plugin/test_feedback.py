@@ -44,7 +44,7 @@ def test_preprocessors_run_where_the_gradebook_is():
 
 
 def test_limits_come_from_the_settings(caplog):
-    one = exporter(cpu_seconds=3.0, cell_cpu_seconds=0.5)
+    one = exporter(cpu_seconds=6.0, cell_cpu_seconds=1.5)
     one.log = logging.getLogger("pages")
     made, _ = one.from_notebook_node(notebook("*a*", "$x$ " * 80_000), {"nbgrader": {"student": "eve"}})
     assert "<em>a</em>" in made

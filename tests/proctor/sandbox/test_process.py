@@ -318,8 +318,8 @@ def test_each_kind_of_memory_counts(code, least):
         empty.kill()
         full.kill()
     if cgroups.delegated() is None or "socket" not in code:
-        # The rest of both programs differs by some pages.
-        assert more >= 0.95 * least * MIB
+        # The rest of both programs differs by some pages, whose number depends on how they were started.
+        assert more >= (0.95 * least - 2) * MIB
         assert more < (least + 30) * 2 * MIB
 
 
