@@ -44,6 +44,8 @@ _LONGEST_MESSAGE = 2**20
 _MOST_DESCRIPTORS = 253
 _FIRST_DESCRIPTOR = 3
 _SECONDS_TO_DIE = 10
+_LARGE_PAGE = 2**21
+_MADV_HUGEPAGE, _MADV_COLLAPSE = 14, 25
 
 
 class _Filter(ctypes.Structure):
@@ -67,6 +69,7 @@ def main(control: int) -> None:
     # What is here stays; forks share its memory as long as nobody counts references in it.
     gc.collect()
     gc.freeze()
+    _in_large_pages(libc)
     _send(wire, {"ready": True, "missing": missing, "threads": len(os.listdir("/proc/self/task"))})
     request, descriptors = _serve(wire, libc, told)
     program = types.ModuleType("__main__")
@@ -83,6 +86,22 @@ def _imported(name: str) -> bool:
     except Exception:
         return False
     return True
+
+
+def _in_large_pages(libc: Any) -> None:
+    """Put what this process holds into large pages, where the kernel has them: a fork then copies far fewer entries."""
+    with open("/proc/self/maps") as file:
+        places = [line.split() for line in file if " rw-p " in line]
+    for span, _, _, _, file_number, *name in places:
+        if file_number != "0" or name not in ([], ["[heap]"]):
+            continue
+        first, last = (int(one, 16) for one in span.split("-"))
+        first, last = -(-first // _LARGE_PAGE) * _LARGE_PAGE, last // _LARGE_PAGE * _LARGE_PAGE
+        if first < last:
+            place = ctypes.c_void_p(first), ctypes.c_size_t(last - first)
+            # An older kernel knows the first one alone, and one without large pages none of them: nothing is lost.
+            libc.madvise(*place, _MADV_HUGEPAGE)
+            libc.madvise(*place, _MADV_COLLAPSE)
 
 
 def _serve(wire: socket.socket, libc: Any, told: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
