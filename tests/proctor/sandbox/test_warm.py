@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -86,6 +87,26 @@ def test_one_process_serves_one_after_the_other(pool):
     assert len({own for _, own, *_ in seen}) == 3
     assert all(rest == [["notebook", "a"], True] for *_, rest in [(one[0], one[1], one[2:]) for one in seen])
     assert pool.notes == []
+
+
+def large_pages() -> str | None:
+    """Why this machine has none for who asks for them."""
+    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not enabled.exists() or "[never]" in enabled.read_text():
+        return "the kernel gives no large pages"
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    return None if release >= (6, 1) else "the kernel can't put memory into large pages at once"
+
+
+@pytest.mark.skipif(large_pages() is not None, reason=str(large_pages()))
+def test_what_is_imported_lies_in_large_pages_which_a_fork_gets_for_less():
+    program = "say([line.split() for line in open('/proc/self/smaps_rollup')][1:])"
+    limits = dataclasses.replace(LIMITS, memory_bytes=2**31)
+    with contextlib.closing(Pool(["torch"])) as made, run(made, program, limits) as told:
+        sizes = {name: int(size) for name, size, *_ in told.word()}
+    assert made.notes == []
+    # How many depends on how much of this machine's memory lies together.
+    assert sizes["AnonHugePages:"] > 0
 
 
 def test_a_submission_gets_its_files_and_may_change_them(pool, tmp_path):
