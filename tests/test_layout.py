@@ -40,6 +40,7 @@ FLOORS = {
         {"jobs"},
         {"grading"},
         {"graded_notebook", "submission"},
+        {"diagnosis"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
         {"secret", "staff_files", "stations"},
@@ -47,7 +48,9 @@ FLOORS = {
     ],
 }
 # They stand beside the engine: nothing but these rooms is imported by them, and nobody imports them.
-TOWERS = {"proctor": {"authoring": {"notebooks", "errors"}, "catalogue": {"notebooks", "errors"}}}
+TOWERS = {
+    "proctor": {"authoring": {"notebooks", "errors"}, "catalogue": {"notebooks", "errors", "checking", "diagnosis"}}
+}
 LONGEST = 350
 
 

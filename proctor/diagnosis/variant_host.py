@@ -1,0 +1,247 @@
+"""The program that runs catalogued wrong answers, and says which of them answer as a student's did.
+
+It runs in a sandbox of the checker's kind, after all verdicts. It holds the reference answers and the catalogue, and of
+the submission only what its answers were, as data. The notebook runs once, with the reference answers. At each answer
+that has wrong variants it forks for every one of them, which goes on from there with the variant in place of the answer
+to the test cells that are asked about; there each question is answered in a fork of its own, as for a student.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import linecache
+import os
+import resource
+import socket
+import struct
+import sys
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from dl1.contract import protocol
+from proctor.diagnosis.alike import same_answer
+from proctor.sandbox.frames import Channel
+
+# A question with its encoded arguments, and the answer's header and encoded value.
+Exchanged = tuple[dict[str, Any], bytes, dict[str, Any], bytes]
+# By test cell and student.
+Asked = Mapping[str, Mapping[str, Sequence[Exchanged]]]
+Say = Callable[[dict[str, Any]], None]
+REFERENCE = ""
+_LENGTH = struct.Struct(">I")
+_MAX_ANSWER = 72 * 2**20
+_MAX_TEXT = 2_000
+
+
+class Host:
+    """The cells of a notebook, run one after the other in a module of their own.
+
+    Args:
+        cells: label and text of each.
+        seconds: computing time of each answer.
+    """
+
+    def __init__(self, cells: Sequence[tuple[str, str]], seconds: int = 10) -> None:
+        self.cells = cells
+        self.seconds = seconds
+        self.module = types.ModuleType("__main__")
+        sys.modules["__main__"] = self.module
+
+    def run(self, label: str, text: str) -> None:
+        """Run a cell; whatever it raises, the next one is run all the same, as in a notebook."""
+        name = f"<{label}>"
+        linecache.cache[name] = (len(text), None, [line + "\n" for line in text.split("\n")], name)
+        with contextlib.suppress(BaseException):
+            exec(compile(text, name, "exec", dont_inherit=True), self.module.__dict__)
+
+    def ask(self, question: Mapping[str, Any], given: bytes) -> tuple[dict[str, Any], bytes]:
+        """The answer to a question, computed in a fork: header and encoded value."""
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(reading)
+                resource.setrlimit(resource.RLIMIT_CPU, (self.seconds, self.seconds + 1))
+                header, value = self._answer(question, given)
+                text = json.dumps(header).encode()
+                with os.fdopen(writing, "wb") as file:
+                    file.write(_LENGTH.pack(len(text)) + text + value)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            content = file.read(_MAX_ANSWER)
+        os.waitpid(pid, 0)
+        try:
+            (length,) = _LENGTH.unpack(content[:4])
+            return json.loads(content[4 : 4 + length]), content[4 + length :]
+        except (struct.error, ValueError):
+            return {"ok": False, "kind": "time-out", "text": ""}, b""
+
+    def _answer(self, question: Mapping[str, Any], given: bytes) -> tuple[dict[str, Any], bytes]:
+        """As `proctor.running.student_probes` does it, without its care for what student code may look at."""
+        from dl1.contract.own_names import own_names
+        from dl1.contract.probe import doubles_in_place
+        from dl1.contract.settings import first_settings
+        from dl1.contract.unfinished import explained
+
+        namespace = self.module.__dict__
+        sys.modules["__main__"] = self.module
+        try:
+            with explained():
+                arguments, keywords = protocol.decode(given)
+                names = own_names(namespace)
+                for statement in question["imports"]:
+                    made = {"__name__": "__main__", "__builtins__": names["__builtins__"]}
+                    exec(compile(statement, "<cell>", "exec", dont_inherit=True), made)
+                    names.update(made)
+                    for name, value in made.items():
+                        namespace.setdefault(name, value)
+                doubles = {path: _defined(source, names) for path, source in question["doubles"].items()}
+                probe = _defined(question["source"], names)
+                with doubles_in_place(namespace, doubles), first_settings():
+                    names.update({path: double for path, double in doubles.items() if "." not in path})
+                    sys.modules["torch"].manual_seed(question["seed"])
+                    result = probe(*arguments, **keywords)
+                    # A probe gives back what it has caught.
+                    if isinstance(result, BaseException) and _raised_in(result, probe):
+                        raise result
+                    return {"ok": True}, protocol.encode(result)
+        except BaseException as error:
+            names = [one.__name__ for one in type(error).__mro__][:20]
+            return {"ok": False, "names": names, "text": _text(error)}, b""
+
+
+def compare(
+    cells: Sequence[tuple[str, str]],
+    wrong: Sequence[Mapping[str, Any]],
+    asked: Asked,
+    say: Say,
+    with_reference: bool = True,
+) -> None:
+    """Say of each test cell which variants, and whether the reference, answered as a student did.
+
+    Args:
+        cells, wrong: as for `walk`.
+        asked: what is compared.
+        say: is given {"alike": test cell, "who": student, "name": variant or `REFERENCE`}.
+        with_reference: whether it is compared, too.
+    """
+
+    def at(host: Host, test: str, name: str) -> None:
+        _compared(host, test, asked[test], name, say)
+
+    walk(cells, wrong, at, asked if with_reference else ())
+
+
+def walk(
+    cells: Sequence[tuple[str, str]],
+    wrong: Sequence[Mapping[str, Any]],
+    at: Callable[[Host, str, str], None],
+    of_reference: Collection[str] = (),
+) -> None:
+    """Run a notebook, and go on from each answer with every variant of it.
+
+    Args:
+        cells: label and text of the notebook's cells; of test cells there is no text.
+        wrong: variants, with their `name`, `cell`, `text`, and in `tests` the test cells up to which they are run.
+        at: called with the notebook as it is at one of these cells, the cell, and the variant's name, or `REFERENCE`.
+        of_reference: test cells at which it is called for the reference answers, too.
+    """
+    host = Host(cells)
+    for number, (label, text) in enumerate(cells):
+        if label in of_reference:
+            _in_a_fork(lambda label=label: at(host, label, REFERENCE))
+        for one in wrong:
+            if one["cell"] == label:
+                _in_a_fork(lambda one=one, number=number: _with_variant(host, number, one, at))
+        host.run(label, text)
+
+
+def _with_variant(host: Host, number: int, one: Mapping[str, Any], at: Callable[[Host, str, str], None]) -> None:
+    host.run(one["cell"], one["text"])
+    left = set(one["tests"])
+    for label, text in host.cells[number + 1 :]:
+        if label in left:
+            at(host, label, one["name"])
+            left.discard(label)
+        if not left:
+            return
+        host.run(label, text)
+
+
+def _compared(host: Host, test: str, students: Mapping[str, Sequence[Exchanged]], name: str, say: Say) -> None:
+    known: dict[tuple[str, bytes], tuple[dict[str, Any], bytes]] = {}
+    for who, exchanged in students.items():
+        if all(same_answer(_known(host, known, one), one[2:]) for one in exchanged):
+            say({"alike": test, "who": who, "name": name})
+
+
+def _known(host: Host, known: dict[tuple[str, bytes], Any], one: Exchanged) -> tuple[dict[str, Any], bytes]:
+    question, given = one[:2]
+    key = json.dumps(question, sort_keys=True), given
+    if key not in known:
+        known[key] = host.ask(question, given)
+    return known[key]
+
+
+def _in_a_fork(step: Callable[[], None]) -> None:
+    """One after the other, so that all of them may use one channel."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            step()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _defined(source: str, names: dict[str, Any]) -> Any:
+    own: dict[str, Any] = {}
+    exec(compile(source, "<cell>", "exec", dont_inherit=True), names, own)
+    return own.popitem()[1]
+
+
+def _raised_in(result: BaseException, probe: Any) -> bool:
+    frames = result.__traceback__
+    return frames is not None and frames.tb_frame.f_code is probe.__code__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_MAX_TEXT]
+    except BaseException:
+        return ""
+
+
+@contextlib.contextmanager
+def as_graded() -> Iterator[None]:
+    """What cells find around them where they are graded; nothing that they print goes anywhere."""
+    os.environ.update({"MPLBACKEND": "Agg", "NBGRADER_EXECUTION": "autograde"})
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].use("Agg")
+    sys.modules["torch"].set_num_threads(1)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run with the number of the inherited control channel."""
+    (descriptor,) = sys.argv[1:] if arguments is None else arguments
+    channel = Channel(socket.socket(fileno=int(descriptor)))
+    job, _ = channel.receive()
+    asked: dict[str, dict[str, list[Exchanged]]] = {}
+    for _ in range(job["exchanges"]):
+        word, given = channel.receive()
+        answer, value = channel.receive()
+        asked.setdefault(word["test"], {}).setdefault("", []).append((word["question"], given, answer, value))
+    with as_graded():
+        compare(job["cells"], job["wrong"], asked, channel.send)
+    channel.send({"finished": True})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
