@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proctor.checking.verdict import HIDDEN_OUTPUT, Verdict
+from proctor.checking.verdict import HIDDEN_OUTPUT, Verdict, mistakes_text
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
@@ -69,4 +69,5 @@ def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
     if verdict.staff_text:
         lines += ["", "--- for staff ---", verdict.staff_text]
     first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind
-    return [{"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}]
+    error = {"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}
+    return [error, *([note_output(mistakes_text(verdict.mistakes))] if verdict.mistakes else [])]

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proctor import __version__
-from proctor.checking.checker_process import WARM_IMPORTS, Checker, checker_sandbox
+from proctor.checking.checker_process import CHECKER, WARM_IMPORTS, Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Stopped, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import Record, Verdict
+from proctor.diagnosis import naming
+from proctor.diagnosis.exchanges import Recording
 from proctor.graded_notebook import write_results
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
@@ -66,6 +68,7 @@ def grade(
         again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
         graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
+    graded = graded._replace(verdicts=_with_mistakes(graded, submission.notebook, around, budget))
     album = Album(pages, submission.handed_in, submission.course_files)
     for number in graded.skipped:
         graded.outcomes[number].aside = needed.SKIPPED
@@ -145,6 +148,7 @@ class _Graded(NamedTuple):
         skipped: numbers of the cells that were not run.
         missed: why it has to be run again with everything; None if it doesn't.
         asked_hidden: whether anything hidden had been asked when that was seen.
+        recording: what the test cells have asked and been told.
     """
 
     outcomes: list[CellOutcome]
@@ -155,11 +159,12 @@ class _Graded(NamedTuple):
     skipped: frozenset[int]
     missed: str | None = None
     asked_hidden: bool = False
+    recording: Recording | None = None
 
     def with_verdicts_of(self, again: _Graded) -> _Graded:
         """This, as it was before the first question, with verdicts of a second run; of that, staff alone are told."""
         told = [*self.staff_notes, *again.lines, *again.notes, *again.staff_notes]
-        return self._replace(verdicts=again.verdicts, staff_notes=told)
+        return self._replace(verdicts=again.verdicts, recording=again.recording, staff_notes=told)
 
 
 def _attempt(
@@ -201,8 +206,7 @@ def _run_and_check(
     limits = around.limits
 
     def start_checker() -> Checker:
-        seconds = min(limits.startup_seconds, budget.left())
-        return Checker(checker_sandbox(around.kind, limits, around.data, around.variables), around.pool, seconds)
+        return _checker(around, budget)
 
     def checker() -> Checker:
         return waiting.pop() if waiting else start_checker()
@@ -219,16 +223,34 @@ def _run_and_check(
         tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
         asked = [GradedCell(name, source) for name, source in tests.items()]
         times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
+        recording = Recording(session.ask)
         try:
-            found = run_checks(asked, session.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
+            found = run_checks(asked, recording.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
         except Stopped as stopped:
             missed = "without them an answer to a check ended in an exception"
             return graded._replace(missed=missed, asked_hidden=stopped.concealed)
-        return graded._replace(verdicts=found, staff_notes=session.staff_notes)
+        return graded._replace(verdicts=found, staff_notes=session.staff_notes, recording=recording)
     finally:
         for unused in waiting:
             unused.end()
         session.close()
+
+
+def _checker(around: Surroundings, budget: Budget, program: str = CHECKER) -> Checker:
+    seconds = min(around.limits.startup_seconds, budget.left())
+    sandbox = checker_sandbox(around.kind, around.limits, around.data, around.variables)
+    return Checker(sandbox, around.pool, seconds, program)
+
+
+def _with_mistakes(graded: _Graded, notebook: str, around: Surroundings, budget: Budget) -> dict[str, Verdict]:
+    """The verdicts with what the catalogue knows of the failed ones; no process of the submission is left by now."""
+    if graded.recording is None or notebook not in around.known:
+        return graded.verdicts
+
+    def start() -> Checker:
+        return _checker(around, budget, naming.PROGRAM)
+
+    return naming.with_mistakes(graded.verdicts, graded.recording, around.known[notebook], start, budget)
 
 
 def _points(notebook: dict[str, Any]) -> dict[str, float]:

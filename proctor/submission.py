@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from proctor.diagnosis.known_answers import KnownAnswers
 from proctor.intake.copier import read_file
 from proctor.intake.inert import place_of
 from proctor.pages.limits import PageLimits
@@ -60,6 +61,7 @@ class Surroundings:
         pages: for making safe what is shown of the student's texts and outputs.
         warm: modules that are imported once and not for each notebook.
         run_demos: whether cells that nobody needs for a grade are run, too.
+        known: by notebook the catalogued wrong answers, from which failed ones are named.
         pool: of warm sandboxes, which belong to this process and to no other.
     """
 
@@ -70,6 +72,7 @@ class Surroundings:
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
     warm: tuple[str, ...] = ()
     run_demos: bool = False
+    known: Mapping[str, KnownAnswers] = field(default_factory=dict)
     pool: Pool | None = None
 
 

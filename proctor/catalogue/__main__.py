@@ -2,9 +2,9 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --diagnosed it lets each wrong one be a student's answer, and sees whether grading
-names it. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere. With
---rewritten it runs right answers that are made by rule: none may lose anything.
+lost too. With --diagnosed each wrong one is a student's answer, and grading has to name it. With --cheats it runs
+answers that are right where the public part would notice, and wrong elsewhere. With --rewritten it runs right answers
+that are made by rule: none may lose anything.
 """
 
 from __future__ import annotations
@@ -196,7 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--diagnosed | --mutants | --cheats | --rewritten [--question N.N …]]",
+        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] "
+        "[--diagnosed | --mutants | --cheats | --rewritten [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )

@@ -17,9 +17,10 @@ from typing import Any
 
 from proctor.catalogue.entries import Entry
 from proctor.catalogue.forked import run_forked
+from proctor.catalogue.known import known_of
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.variant_runs import in_copy, preload, prepared
-from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer, known_answers
+from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 
@@ -52,15 +53,6 @@ class Diagnosed:
         return IN_A_SET if found else UNNAMED
 
 
-def wrong_answers(changed: Sequence[tuple[Entry, str]]) -> list[WrongAnswer]:
-    """The wrong variants among entries with the changed texts of their cells."""
-    return [
-        WrongAnswer(entry.name, entry.hint, entry.cell, text, entry.loses)
-        for entry, text in changed
-        if entry.kind == "wrong"
-    ]
-
-
 def diagnose(
     path: Path,
     changed: Sequence[tuple[Entry, str]],
@@ -87,7 +79,7 @@ def diagnose(
         ProctorError: a run did not come to its end.
     """
     notebook = notebook_cells.read(path)
-    known = known_answers(notebook, wrong_answers(changed))
+    known = known_of(notebook, changed)
     students = known.wrong if students is None else students
     tests = {name: notebook_cells.source(cell) for name, cell in notebook_cells.autograded_cells(notebook).items()}
     preload(notebook)

@@ -64,7 +64,9 @@ class Checker:
             with theirs:
                 numbers, warm = [str(FIRST_DESCRIPTOR)], None
                 if pool is not None:
-                    warm = pool.start(sandbox, _MAIN.format(program), numbers, [theirs], seconds, *WARM_IMPORTS, self._said)
+                    warm = pool.start(
+                        sandbox, _MAIN.format(program), numbers, [theirs], seconds, *WARM_IMPORTS, self._said
+                    )
                 command = [sys.executable, "-I", "-c", _PROGRAM + _MAIN.format(program), path, str(theirs.fileno())]
                 self._running = warm or sandbox.start(command, [theirs.fileno()], self._said, self._said)
         except BaseException:

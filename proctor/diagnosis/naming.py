@@ -1,7 +1,7 @@
 """Names the mistakes behind failed checks: starts the program that runs the catalogued answers, and reads its words.
 
-Points never depend on it: it begins when all verdicts are given. Whatever goes wrong, and whatever takes too long, there
-are no names then. What it says is looked up in the catalogue, so that nothing else can get on a student's page.
+Points never depend on it: it begins when all verdicts are given. Whatever goes wrong, and whatever takes too long,
+there are no names then. What it says is looked up in the catalogue, so that nothing else can get on a student's page.
 """
 
 from __future__ import annotations

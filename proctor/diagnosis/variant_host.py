@@ -9,6 +9,7 @@ to the test cells that are asked about; there each question is answered in a for
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import linecache
 import os
@@ -33,6 +34,8 @@ REFERENCE = ""
 _LENGTH = struct.Struct(">I")
 _MAX_ANSWER = 72 * 2**20
 _MAX_TEXT = 2_000
+# Computing time of one variant, its cells and what is compared of it; each answer has its own.
+_STEP_SECONDS = 10
 
 
 class Host:
@@ -43,7 +46,7 @@ class Host:
         seconds: computing time of each answer.
     """
 
-    def __init__(self, cells: Sequence[tuple[str, str]], seconds: int = 10) -> None:
+    def __init__(self, cells: Sequence[tuple[str, str]], seconds: int = 5) -> None:
         self.cells = cells
         self.seconds = seconds
         self.module = types.ModuleType("__main__")
@@ -64,7 +67,7 @@ class Host:
             try:
                 os.close(reading)
                 resource.setrlimit(resource.RLIMIT_CPU, (self.seconds, self.seconds + 1))
-                header, value = self._answer(question, given)
+                header, value = self.answer(question, given)
                 text = json.dumps(header).encode()
                 with os.fdopen(writing, "wb") as file:
                     file.write(_LENGTH.pack(len(text)) + text + value)
@@ -80,8 +83,11 @@ class Host:
         except (struct.error, ValueError):
             return {"ok": False, "kind": "time-out", "text": ""}, b""
 
-    def _answer(self, question: Mapping[str, Any], given: bytes) -> tuple[dict[str, Any], bytes]:
-        """As `proctor.running.student_probes` does it, without its care for what student code may look at."""
+    def answer(self, question: Mapping[str, Any], given: bytes) -> tuple[dict[str, Any], bytes]:
+        """The same, computed in this process, which is not to be used any more.
+
+        As `proctor.running.student_probes` does it, without its care for what student code may look at.
+        """
         from dl1.contract.own_names import own_names
         from dl1.contract.probe import doubles_in_place
         from dl1.contract.settings import first_settings
@@ -133,7 +139,14 @@ def compare(
     def at(host: Host, test: str, name: str) -> None:
         _compared(host, test, asked[test], name, say)
 
-    walk(cells, wrong, at, asked if with_reference else ())
+    def first(host: Host, test: str, name: str) -> bool:
+        # The answer that a check has failed for, in this very process: most variants are another mistake.
+        return any(
+            same_answer(host.answer(*one[:2]), one[2:]) for exchanged in asked[test].values() for one in exchanged[-1:]
+        )
+
+    only_one = all(len(students) == 1 for students in asked.values())
+    walk(cells, wrong, at, asked if with_reference else (), first if only_one else None)
 
 
 def walk(
@@ -141,6 +154,7 @@ def walk(
     wrong: Sequence[Mapping[str, Any]],
     at: Callable[[Host, str, str], None],
     of_reference: Collection[str] = (),
+    first: Callable[[Host, str, str], bool] | None = None,
 ) -> None:
     """Run a notebook, and go on from each answer with every variant of it.
 
@@ -149,23 +163,28 @@ def walk(
         wrong: variants, with their `name`, `cell`, `text`, and in `tests` the test cells up to which they are run.
         at: called with the notebook as it is at one of these cells, the cell, and the variant's name, or `REFERENCE`.
         of_reference: test cells at which it is called for the reference answers, too.
+        first: called so in a process that ends with it; a variant for which it is false is left out.
     """
     host = Host(cells)
     for number, (label, text) in enumerate(cells):
         if label in of_reference:
             _in_a_fork(lambda label=label: at(host, label, REFERENCE))
         for one in wrong:
-            if one["cell"] == label:
-                _in_a_fork(lambda one=one, number=number: _with_variant(host, number, one, at))
+            go_on = functools.partial(_with_variant, host, number, one)
+            if one["cell"] == label and (first is None or _in_a_fork(lambda go_on=go_on: next(go_on(first)))):
+                _in_a_fork(lambda go_on=go_on: all(go_on(lambda *place: at(*place) or True)))
         host.run(label, text)
 
 
-def _with_variant(host: Host, number: int, one: Mapping[str, Any], at: Callable[[Host, str, str], None]) -> None:
+def _with_variant(
+    host: Host, number: int, one: Mapping[str, Any], at: Callable[[Host, str, str], bool]
+) -> Iterator[bool]:
+    """What `at` says at each test cell of a variant."""
     host.run(one["cell"], one["text"])
     left = set(one["tests"])
     for label, text in host.cells[number + 1 :]:
         if label in left:
-            at(host, label, one["name"])
+            yield at(host, label, one["name"])
             left.discard(label)
         if not left:
             return
@@ -175,7 +194,8 @@ def _with_variant(host: Host, number: int, one: Mapping[str, Any], at: Callable[
 def _compared(host: Host, test: str, students: Mapping[str, Sequence[Exchanged]], name: str, say: Say) -> None:
     known: dict[tuple[str, bytes], tuple[dict[str, Any], bytes]] = {}
     for who, exchanged in students.items():
-        if all(same_answer(_known(host, known, one), one[2:]) for one in exchanged):
+        # Backwards: a check has failed for the last one.
+        if all(same_answer(_known(host, known, one), one[2:]) for one in reversed(exchanged)):
             say({"alike": test, "who": who, "name": name})
 
 
@@ -187,15 +207,17 @@ def _known(host: Host, known: dict[tuple[str, bytes], Any], one: Exchanged) -> t
     return known[key]
 
 
-def _in_a_fork(step: Callable[[], None]) -> None:
-    """One after the other, so that all of them may use one channel."""
+def _in_a_fork(step: Callable[[], object]) -> bool:
+    """What a step gives, done in a process of its own; one after the other, so that all may use one channel."""
     pid = os.fork()
     if pid == 0:
+        status = 1
         try:
-            step()
+            resource.setrlimit(resource.RLIMIT_CPU, (_STEP_SECONDS, _STEP_SECONDS + 1))
+            status = 0 if step() else 1
         finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
+            os._exit(status)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def _defined(source: str, names: dict[str, Any]) -> Any:
