@@ -21,6 +21,7 @@ from proctor.catalogue.known import known_of
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.variant_runs import in_copy, preload, prepared
 from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer
+from proctor.diagnosis.naming import NOT_LOOKED_AT
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 
@@ -93,7 +94,7 @@ def diagnose(
         asked: dict[str, dict[str, Any]] = {}
         for name, cells in said.items():
             for test, (kind, exchanges) in cells.items():
-                if kind and exchanges:
+                if kind and kind not in NOT_LOOKED_AT and exchanges:
                     asked.setdefault(test, {})[name] = exchanges
         compare = functools.partial(_alike, scratch, beside, known, asked)
         pairs: set[tuple[str, str, str]] = set()

@@ -23,7 +23,7 @@ PROGRAM = "proctor.diagnosis.variant_host"
 # Of one notebook: computing time of the program with all that it starts, and time on the clock.
 CPU_SECONDS, WALL_SECONDS = 30.0, 90.0
 # Nobody has answered yet, or nobody has judged: there is no answer to be compared.
-_NOT_LOOKED_AT = (verdict.NOT_FINISHED, verdict.TIME_OUT, verdict.NO_VERDICT)
+NOT_LOOKED_AT = (verdict.NOT_FINISHED, verdict.TIME_OUT, verdict.NO_VERDICT)
 _LOOK_EVERY = 0.25
 
 Start = Callable[[], Checker]
@@ -47,7 +47,7 @@ def with_mistakes(
     asked = {
         name: recording.of(name)
         for name, one in verdicts.items()
-        if not one.passed and one.kind not in _NOT_LOOKED_AT and recording.of(name) and known.candidates(name, passed)
+        if not one.passed and one.kind not in NOT_LOOKED_AT and recording.of(name) and known.candidates(name, passed)
     }
     if not asked or budget.up():
         return dict(verdicts)

@@ -13,6 +13,8 @@ from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 
+# What else lies among the records.
+OTHERS = ("complete.json", "begun.json")
 _NO_MISTAKE = (verdict.NOT_FINISHED, verdict.TIME_OUT, verdict.NO_VERDICT)
 
 
@@ -34,7 +36,10 @@ class MistakesApp(NbGrader):
         super().start()
         if len(self.extra_args) != 1:
             self.fail("name the assignment: python -m proctor mistakes ASSIGNMENT")
-        found, unreadable = records(Path(self.coursedir.root).resolve(), self.extra_args[0])
+        try:
+            found, unreadable = records(Path(self.coursedir.root).resolve(), self.extra_args[0])
+        except ProctorError as error:
+            self.fail(str(error))
         for line in unreadable:
             self.log.warning(line)
         if not found:
@@ -55,6 +60,8 @@ def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
     folder = verdict.record_path(root, assignment, "student", "notebook").parents[1]
     found, lines = [], []
     for path in sorted(folder.glob("*/*.json")):
+        if path.name in OTHERS:
+            continue
         try:
             found.append(verdict.load(path))
         except ProctorError as error:

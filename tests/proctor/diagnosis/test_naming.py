@@ -1,7 +1,9 @@
 """From answers to names, through the real program in a process of its own, and through programs that fail."""
 
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 
@@ -13,7 +15,7 @@ from proctor.checking import verdict
 from proctor.checking.checker_process import Checker, checker_sandbox
 from proctor.checking.questions import question
 from proctor.checking.verdict import Verdict
-from proctor.diagnosis import naming
+from proctor.diagnosis import naming, variant_host
 from proctor.diagnosis.exchanges import Recording
 from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer
 from proctor.diagnosis.variant_host import Host
@@ -74,8 +76,6 @@ def student(**changed):
 
 @pytest.fixture
 def main_module():
-    import sys
-
     before = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = before
@@ -89,14 +89,36 @@ def mistakes(verdicts):
     return {name: sorted(one.mistakes) for name, one in verdicts.items() if one.mistakes}
 
 
-def start():
-    return Checker(checker_sandbox("none", Limits()), program=naming.PROGRAM)
+class Forked:
+    """The real program in a fork of this process, which has its libraries."""
+
+    def __init__(self):
+        ours, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                variant_host.main([str(os.dup(theirs.fileno()))])
+            finally:
+                os._exit(0)
+        theirs.close()
+        self.channel = Channel(ours)
+
+    def cpu_seconds(self):
+        return 0.0
+
+    def trouble(self):
+        return None
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.channel.close()
 
 
 @pytest.fixture
 def named(main_module):
     def names(*tests, kind="wrong value", **changed):
-        return mistakes(naming.with_mistakes(failed(*tests, kind=kind), student(**changed), KNOWN, start, PATIENT))
+        return mistakes(naming.with_mistakes(failed(*tests, kind=kind), student(**changed), KNOWN, Forked, PATIENT))
 
     return names
 
@@ -104,6 +126,16 @@ def named(main_module):
 def test_each_mistake_has_its_name_also_where_it_is_written_in_another_way(named):
     answers = {"double": "def double(x):\n    return 2 + x", "unit": "def unit(x):\n    return x / torch.dot(x, x)"}
     assert named("t_double", "t_unit", **answers) == {"t_double": ["adds"], "t_unit": ["no-root"]}
+
+
+def test_the_program_of_its_own_says_the_same(main_module):
+    def start():
+        return Checker(checker_sandbox("none", Limits()), program=naming.PROGRAM)
+
+    recording = student(double="def double(x):\n    return 2 + x")
+    assert mistakes(naming.with_mistakes(failed("t_double"), recording, KNOWN, start, PATIENT)) == {
+        "t_double": ["adds"]
+    }
 
 
 def test_random_numbers_and_exceptions_are_compared_too(named):
@@ -126,7 +158,7 @@ def test_nothing_is_named_without_a_match_and_where_the_reference_answers_alike(
 def test_all_that_answer_alike_are_named_and_passed_verdicts_are_left_alone(main_module):
     alike = KnownAnswers(CELLS, (*WRONG, WrongAnswer("adds-1-1", "twice one", "double", WRONG[2].text, ("t_double",))))
     recording = student(double=WRONG[2].text)
-    found = naming.with_mistakes(failed("t_double"), recording, alike, start, PATIENT)
+    found = naming.with_mistakes(failed("t_double"), recording, alike, Forked, PATIENT)
     assert found["t_double"].mistakes == {"adds": "your double adds two", "adds-1-1": "twice one"}
     assert all(not one.mistakes for one in found.values() if one.passed)
 
