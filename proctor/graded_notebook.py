@@ -50,12 +50,18 @@ def write_results(
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["execution_count"] = None
-            if notebook_cells.role(cell) == "test":
-                cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
+    write_verdicts(notebook, verdicts)
     if notes:
         text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
         cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
         notebook["cells"].insert(0, cell)
+
+
+def write_verdicts(notebook: dict[str, Any], verdicts: Mapping[str, Verdict]) -> None:
+    """Writes the outputs of test cells."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and notebook_cells.role(cell) == "test":
+            cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
 
 
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:

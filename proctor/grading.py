@@ -17,7 +17,7 @@ from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import Record, Verdict
 from proctor.diagnosis import naming
 from proctor.diagnosis.exchanges import Recording
-from proctor.graded_notebook import write_results
+from proctor.graded_notebook import write_results, write_verdicts
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album
@@ -68,7 +68,7 @@ def grade(
         again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
         graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
-    graded = graded._replace(verdicts=_with_mistakes(graded, submission.notebook, around, budget))
+    submission.asked = graded.recording
     album = Album(pages, submission.handed_in, submission.course_files)
     for number in graded.skipped:
         graded.outcomes[number].aside = needed.SKIPPED
@@ -108,6 +108,29 @@ def run_for_results(
             session.seal(submission.results)
         finally:
             session.close()
+
+
+def name_mistakes(
+    notebook: dict[str, Any], record: Record, submission: Submission, around: Surroundings, budget: Budget
+) -> None:
+    """Names the catalogued mistakes behind failed checks, in a record and in the notebook that staff read.
+
+    For when all notebooks of a submission are graded: no time that an answer could have is spent on it, and no process
+    of the submission is left.
+
+    Args:
+        notebook, record: what `grade` has made.
+        budget: what is left of the submission's time.
+    """
+    known = around.known.get(submission.notebook)
+    if known is None or submission.asked is None:
+        return
+
+    def start() -> Checker:
+        return _checker(around, budget, naming.PROGRAM)
+
+    record.verdicts.update(naming.with_mistakes(record.verdicts, submission.asked, known, start, budget))
+    write_verdicts(notebook, record.verdicts)
 
 
 @contextlib.contextmanager
@@ -240,17 +263,6 @@ def _checker(around: Surroundings, budget: Budget, program: str = CHECKER) -> Ch
     seconds = min(around.limits.startup_seconds, budget.left())
     sandbox = checker_sandbox(around.kind, around.limits, around.data, around.variables)
     return Checker(sandbox, around.pool, seconds, program)
-
-
-def _with_mistakes(graded: _Graded, notebook: str, around: Surroundings, budget: Budget) -> dict[str, Verdict]:
-    """The verdicts with what the catalogue knows of the failed ones; no process of the submission is left by now."""
-    if graded.recording is None or notebook not in around.known:
-        return graded.verdicts
-
-    def start() -> Checker:
-        return _checker(around, budget, naming.PROGRAM)
-
-    return naming.with_mistakes(graded.verdicts, graded.recording, around.known[notebook], start, budget)
 
 
 def _points(notebook: dict[str, Any]) -> dict[str, float]:

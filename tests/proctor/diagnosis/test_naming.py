@@ -273,6 +273,12 @@ def test_too_much_and_what_is_no_answer_is_not_kept():
     recording.ask("t", {"seed": 1}, b"")
     assert recording.of("t") == []
     assert recording.of("other") == []
+    for name in "abcde":
+        recording.ask(name, {"seed": 1}, b"")
+    assert [len(recording.of(name)) for name in "abcdef"] == [1, 1, 1, 1, 1, 0]
+    for name in "fgh":
+        recording.ask(name, {"seed": 1}, b"")
+    assert [len(recording.of(name)) for name in "fgh"] == [1, 0, 0]
     late = Recording(lambda *_: ({"ok": False, "kind": "time-out", "text": "late"}, b""))
     assert late.ask("t", {}, b"")[0]["kind"] == "time-out"
     assert late.of("t") == []
