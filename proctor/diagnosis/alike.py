@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -49,6 +50,47 @@ def same_answer(one: tuple[dict[str, Any], bytes], other: tuple[dict[str, Any], 
         return alike(protocol.decode(value), protocol.decode(other_value))
     except protocol.ProtocolError:
         return False
+
+
+def tells(one: tuple[dict[str, Any], bytes], right: tuple[dict[str, Any], bytes]) -> bool:
+    """Whether an answer differs from the right one in a way that not many mistakes share.
+
+    Zeros, NaN, infinities, None, False and True come of anything: what differs in nothing else has no name.
+    """
+    (header, value), (right_header, right_value) = one, right
+    if not (header["ok"] and right_header["ok"]):
+        return not same_answer(one, right) and (not header["ok"] or _is_telling(_decoded(value)))
+    return _differs_tellingly(_decoded(value), _decoded(right_value))
+
+
+def _decoded(value: bytes) -> Any:
+    try:
+        return protocol.decode(value)
+    except protocol.ProtocolError:
+        return None
+
+
+def _differs_tellingly(one: Any, right: Any) -> bool:
+    if type(one) is type(right):
+        if isinstance(one, (list, tuple)) and len(one) == len(right):
+            return any(_differs_tellingly(*pair) for pair in zip(one, right, strict=True))
+        if isinstance(one, dict) and set(one) == set(right):
+            return any(_differs_tellingly(one[key], right[key]) for key in one)
+    return not alike(one, right) and _is_telling(one)
+
+
+def _is_telling(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_telling, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_telling, value))
+    torch = sys.modules["torch"]
+    if isinstance(value, torch.Tensor):
+        # A pattern of one bit is no pattern.
+        return value.numel() > 1 if value.dtype is torch.bool else bool((value.isfinite() & (value != 0)).any())
+    if value is None or isinstance(value, bool):
+        return False
+    return bool(value) and (isinstance(value, str) or math.isfinite(value))
 
 
 def _same_numbers(torch: Any, one: Any, other: Any) -> bool:

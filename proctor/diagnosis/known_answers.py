@@ -62,7 +62,8 @@ class KnownAnswers:
         Args:
             asked: failed test cells whose answers were compared.
             passed: test cells that were passed.
-            alike: pairs of a test cell and who answers it as the student did, by name; `REFERENCE` for the reference.
+            alike: pairs of a test cell and who answers it as the student did, by name; `REFERENCE` where the student's
+                answers don't tell a mistake: they are the reference's, or differ by what comes of anything.
         """
         found = {}
         for test in asked:

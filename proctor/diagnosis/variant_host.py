@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from dl1.contract import protocol
-from proctor.diagnosis.alike import same_answer
+from proctor.diagnosis.alike import same_answer, tells
 from proctor.sandbox.frames import Channel
 
 # A question with its encoded arguments, and the answer's header and encoded value.
@@ -132,7 +132,8 @@ def compare(
     Args:
         cells, wrong: as for `walk`.
         asked: what is compared.
-        say: is given {"alike": test cell, "who": student, "name": variant or `REFERENCE`}.
+        say: is given {"alike": test cell, "who": student, "name": variant}; and `REFERENCE` as the name if nothing in
+            the answers tells a mistake.
         with_reference: whether it is compared, too.
     """
 
@@ -195,7 +196,11 @@ def _compared(host: Host, test: str, students: Mapping[str, Sequence[Exchanged]]
     known: dict[tuple[str, bytes], tuple[dict[str, Any], bytes]] = {}
     for who, exchanged in students.items():
         # Backwards: a check has failed for the last one.
-        if all(same_answer(_known(host, known, one), one[2:]) for one in reversed(exchanged)):
+        if name == REFERENCE:
+            same = not any(tells(one[2:], _known(host, known, one)) for one in reversed(exchanged))
+        else:
+            same = all(same_answer(_known(host, known, one), one[2:]) for one in reversed(exchanged))
+        if same:
             say({"alike": test, "who": who, "name": name})
 
 

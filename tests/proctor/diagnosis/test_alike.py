@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dl1.contract import protocol
-from proctor.diagnosis.alike import alike, same_answer
+from proctor.diagnosis.alike import alike, same_answer, tells
 
 NUMBERS = torch.tensor([1.0, 2.0, 3.0])
 
@@ -72,3 +72,53 @@ def test_values_are_compared_decoded_and_rubbish_is_like_nothing():
     assert same_answer(gives(NUMBERS), gives(NUMBERS + 1e-7))
     assert not same_answer(gives(NUMBERS), gives(NUMBERS + 1))
     assert not same_answer(gives(NUMBERS), ({"ok": True}, b"DLP1 rubbish"))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        (NUMBERS + 1, NUMBERS),
+        (NUMBERS[None], NUMBERS),
+        # Where the NaN stand tells something.
+        (torch.tensor([1.0, NAN]), torch.tensor([1.0, 2.0])),
+        ({"loss": 1.0, "rows": NUMBERS}, {"loss": 2.0, "rows": NUMBERS}),
+        ([1, 2, 3], [1, 2]),
+        (torch.tensor([True, False]), torch.tensor([False, False])),
+        ("less", "more"),
+        (4, 3),
+    ],
+)
+def test_what_tells_a_mistake(value, right):
+    assert tells(gives(value), gives(right))
+    assert not tells(gives(right), gives(right))
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        (torch.zeros(3), NUMBERS),
+        (NUMBERS * NAN, NUMBERS),
+        (NUMBERS / 0, NUMBERS),
+        (None, NUMBERS),
+        (True, False),
+        (0.0, 1.0),
+        (NAN, 1.0),
+        (torch.tensor(False), torch.tensor(True)),
+        # What is right beside it tells nothing about it.
+        ({"loss": NAN, "rows": NUMBERS}, {"loss": 1.0, "rows": NUMBERS}),
+        ([], NUMBERS),
+        (NUMBERS + 1e-7, NUMBERS),
+    ],
+)
+def test_what_comes_of_anything_tells_nothing(value, right):
+    assert not tells(gives(value), gives(right))
+
+
+def test_exceptions_tell_by_their_texts():
+    assert tells(raises("no rope", "ValueError"), gives(1))
+    assert not tells(raises("no rope", "ValueError"), raises("no rope", "ValueError"))
+    assert tells(gives(1), raises("no rope", "ValueError"))
+    assert not tells(gives(None), raises("no rope", "ValueError"))

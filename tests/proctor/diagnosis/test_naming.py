@@ -49,6 +49,7 @@ WRONG = (
         "no-root", "your length lacks its root", "unit", "def unit(x):\n    return x / (x * x).sum()", ("t_unit",)
     ),
     WrongAnswer("noise", "yours draws", "unit", "def unit(x):\n    return x * torch.rand(()) + 3", ("t_unit",)),
+    WrongAnswer("zeros", "yours is 0", "unit", "def unit(x):\n    return x - x", ("t_unit",)),
     WrongAnswer("fails", "yours fails", "unit", "def unit(x):\n    raise ValueError('no length')", ("t_unit",)),
     WrongAnswer("not-unit", "you leave unit out", "both", "def both(x):\n    return double(x)", ("t_both",)),
 )
@@ -152,6 +153,7 @@ def test_a_mistake_beside_a_wrong_earlier_answer_has_its_name_where_a_double_sta
 def test_nothing_is_named_without_a_match_and_where_the_reference_answers_alike(named):
     assert named("t_double", double="def double(x):\n    return x - 1") == {}
     assert named("t_double") == {}
+    assert named("t_unit", unit="def unit(x):\n    return x * 0") == {}
     assert named("t_double", kind=verdict.TIME_OUT, double="def double(x):\n    return x + 2") == {}
 
 
