@@ -57,7 +57,7 @@ def _diagnosed_checked(options: argparse.Namespace) -> int:
     for stem in dict.fromkeys(entry.notebook for entry in entries):
         path = _notebook_of(stem, options.source)
         changed = variants([entry for entry in entries if entry.notebook == stem], notebook_cells.read(path))
-        found += diagnosed.diagnose(
+        own = diagnosed.diagnose(
             path,
             changed,
             setup=read_setup(catalogue / f"{stem}.toml"),
@@ -67,7 +67,9 @@ def _diagnosed_checked(options: argparse.Namespace) -> int:
             timeout=options.timeout * len(changed),
             progress=_progress,
         )
-    print(diagnosed.as_text(found))
+        print(diagnosed.as_text(own), flush=True)
+        found += own
+    print(diagnosed.summary(found))
     return int(any(one.result == diagnosed.WRONG for one in found))
 
 

@@ -79,6 +79,7 @@ def diagnose(
     Raises:
         ProctorError: a run did not come to its end.
     """
+    path = path.resolve()
     notebook = notebook_cells.read(path)
     known = known_of(notebook, changed)
     students = known.wrong if students is None else students
@@ -119,9 +120,14 @@ def as_text(diagnosed: Sequence[Diagnosed]) -> str:
                         for test, names in one.named.items()
                     )
                     lines.append(f"  {word}: {one.name}: {said}")
-    total = Counter(one.result for one in diagnosed)
-    words = ", ".join(f"{total[word]} {word}" for word in (NAMED, IN_A_SET, UNNAMED, WRONG))
-    return "\n".join([*lines, f"{len(diagnosed)} wrong variants: {words}"])
+    return "\n".join(lines)
+
+
+def summary(diagnosed: Sequence[Diagnosed]) -> str:
+    """How many of each kind there are."""
+    count = Counter(one.result for one in diagnosed)
+    words = ", ".join(f"{count[word]} {word}" for word in (NAMED, IN_A_SET, UNNAMED, WRONG))
+    return f"{len(diagnosed)} wrong variants: {words}"
 
 
 def _cells(answers: Sequence[WrongAnswer]) -> list[str]:
