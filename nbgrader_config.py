@@ -74,6 +74,8 @@ c.Proctor.warm = [
     *("torch_geometric.nn", "torch_geometric.io", "torch.utils.tensorboard", "safetensors.torch", "pandas"),
     *("sklearn.datasets", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets"),
 ]
+# Typical wrong answers: whoever hands in one of them reads its hint on the feedback page.
+c.Proctor.misconceptions = "misconceptions"
 # Downloaded by `python -m dl1.download`; without it the notebooks use what comes with their packages, and say so.
 c.Proctor.data = "data"
 c.Proctor.data_variable = "DL1_DATA"

@@ -8,6 +8,7 @@ from importlib import import_module
 _COMMANDS = {
     "seal": ("proctor.plugin.seal", "SealApp", "ASSIGNMENT: write down what lies in the inbound folder"),
     "status": ("proctor.plugin.status", "StatusApp", "[ASSIGNMENT]: say how far a run of autograding is"),
+    "mistakes": ("proctor.plugin.mistakes", "MistakesApp", "ASSIGNMENT: count the catalogued mistakes of all students"),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),
 }
 

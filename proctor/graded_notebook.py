@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proctor.checking.verdict import HIDDEN_OUTPUT, Verdict
+from proctor.checking.verdict import HIDDEN_OUTPUT, Verdict, mistakes_text
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
@@ -50,12 +50,18 @@ def write_results(
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["execution_count"] = None
-            if notebook_cells.role(cell) == "test":
-                cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
+    write_verdicts(notebook, verdicts)
     if notes:
         text = "**Notes from the grading**\n\n" + "\n".join(f"- {line}" for line in safe[: len(notes)])
         cell = {"cell_type": "markdown", "id": NOTES_ID, "metadata": note_metadata(), "source": text}
         notebook["cells"].insert(0, cell)
+
+
+def write_verdicts(notebook: dict[str, Any], verdicts: Mapping[str, Verdict]) -> None:
+    """Writes the outputs of test cells."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and notebook_cells.role(cell) == "test":
+            cell["outputs"] = _verdict_outputs(verdicts[notebook_cells.grade_id(cell)])
 
 
 def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
@@ -69,4 +75,5 @@ def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
     if verdict.staff_text:
         lines += ["", "--- for staff ---", verdict.staff_text]
     first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind
-    return [{"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}]
+    error = {"output_type": "error", "ename": FAILED, "evalue": first, "traceback": "\n".join(lines).split("\n")}
+    return [error, *([note_output(mistakes_text(verdict.mistakes))] if verdict.mistakes else [])]

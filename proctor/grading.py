@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proctor import __version__
-from proctor.checking.checker_process import WARM_IMPORTS, Checker, checker_sandbox
+from proctor.checking.checker_process import CHECKER, WARM_IMPORTS, Checker, checker_sandbox
 from proctor.checking.questions import GradedCell, Stopped, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import Record, Verdict
-from proctor.graded_notebook import write_results
+from proctor.diagnosis import naming
+from proctor.diagnosis.exchanges import Recording
+from proctor.graded_notebook import write_results, write_verdicts
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album
@@ -66,6 +68,7 @@ def grade(
         again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
         graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
+    submission.asked = graded.recording
     album = Album(pages, submission.handed_in, submission.course_files)
     for number in graded.skipped:
         graded.outcomes[number].aside = needed.SKIPPED
@@ -107,6 +110,29 @@ def run_for_results(
             session.close()
 
 
+def name_mistakes(
+    notebook: dict[str, Any], record: Record, submission: Submission, around: Surroundings, budget: Budget
+) -> None:
+    """Names the catalogued mistakes behind failed checks, in a record and in the notebook that staff read.
+
+    For when all notebooks of a submission are graded: no time that an answer could have is spent on it, and no process
+    of the submission is left.
+
+    Args:
+        notebook, record: what `grade` has made.
+        budget: what is left of the submission's time.
+    """
+    known = around.known.get(submission.notebook)
+    if known is None or submission.asked is None:
+        return
+
+    def start() -> Checker:
+        return _checker(around, budget, naming.PROGRAM)
+
+    record.verdicts.update(naming.with_mistakes(record.verdicts, submission.asked, known, start, budget))
+    write_verdicts(notebook, record.verdicts)
+
+
 @contextlib.contextmanager
 def _session(
     cells: list[Cell], submission: Submission, around: Surroundings, keys: Keys, budget: Budget
@@ -145,6 +171,7 @@ class _Graded(NamedTuple):
         skipped: numbers of the cells that were not run.
         missed: why it has to be run again with everything; None if it doesn't.
         asked_hidden: whether anything hidden had been asked when that was seen.
+        recording: what the test cells have asked and been told.
     """
 
     outcomes: list[CellOutcome]
@@ -155,11 +182,12 @@ class _Graded(NamedTuple):
     skipped: frozenset[int]
     missed: str | None = None
     asked_hidden: bool = False
+    recording: Recording | None = None
 
     def with_verdicts_of(self, again: _Graded) -> _Graded:
         """This, as it was before the first question, with verdicts of a second run; of that, staff alone are told."""
         told = [*self.staff_notes, *again.lines, *again.notes, *again.staff_notes]
-        return self._replace(verdicts=again.verdicts, staff_notes=told)
+        return self._replace(verdicts=again.verdicts, recording=again.recording, staff_notes=told)
 
 
 def _attempt(
@@ -201,8 +229,7 @@ def _run_and_check(
     limits = around.limits
 
     def start_checker() -> Checker:
-        seconds = min(limits.startup_seconds, budget.left())
-        return Checker(checker_sandbox(around.kind, limits, around.data, around.variables), around.pool, seconds)
+        return _checker(around, budget)
 
     def checker() -> Checker:
         return waiting.pop() if waiting else start_checker()
@@ -219,16 +246,23 @@ def _run_and_check(
         tests = {cell.grade_id: cell.source for cell in cells if cell.kind == "test"}
         asked = [GradedCell(name, source) for name, source in tests.items()]
         times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
+        recording = Recording(session.ask)
         try:
-            found = run_checks(asked, session.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
+            found = run_checks(asked, recording.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
         except Stopped as stopped:
             missed = "without them an answer to a check ended in an exception"
             return graded._replace(missed=missed, asked_hidden=stopped.concealed)
-        return graded._replace(verdicts=found, staff_notes=session.staff_notes)
+        return graded._replace(verdicts=found, staff_notes=session.staff_notes, recording=recording)
     finally:
         for unused in waiting:
             unused.end()
         session.close()
+
+
+def _checker(around: Surroundings, budget: Budget, program: str = CHECKER) -> Checker:
+    seconds = min(around.limits.startup_seconds, budget.left())
+    sandbox = checker_sandbox(around.kind, around.limits, around.data, around.variables)
+    return Checker(sandbox, around.pool, seconds, program)
 
 
 def _points(notebook: dict[str, Any]) -> dict[str, float]:

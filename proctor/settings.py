@@ -55,6 +55,13 @@ class Proctor(Configurable):
         "DATA", help="Environment variable in which student code finds the place of that folder."
     ).tag(config=True)
 
+    misconceptions = Unicode(
+        "",
+        help="Folder with a catalogue of typical wrong answers, a <notebook>.toml per notebook, relative to the "
+        "course's root. Where a failed answer answers as one of them, its hint stands on the student's page. "
+        "Empty, or no such folder: no hints.",
+    ).tag(config=True)
+
     warm = List(
         Unicode(),
         default_value=["IPython.core.interactiveshell", "torch"],

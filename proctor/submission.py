@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from proctor.diagnosis.exchanges import Recording
+from proctor.diagnosis.known_answers import KnownAnswers
 from proctor.intake.copier import read_file
 from proctor.intake.inert import place_of
 from proctor.pages.limits import PageLimits
@@ -29,6 +31,7 @@ class Submission:
         course_files: the assignment's own files beside the notebooks, by path; they lie among the submission's.
         files: folder of the submission's other files, under the stored names of `proctor.intake.inert`.
         results: folder for what the notebook makes and later notebooks of the same submission use.
+        asked: what the notebook's checks have asked and been answered, once it is graded.
     """
 
     assignment: str
@@ -39,6 +42,7 @@ class Submission:
     results: Path
     notes: list[str] = field(default_factory=list)
     course_files: Collection[str] = ()
+    asked: Recording | None = None
 
     def handed_in(self, path: str, max_bytes: int) -> bytes | None:
         """Content of a file of the submission; None if there is none, or if it is larger."""
@@ -60,6 +64,7 @@ class Surroundings:
         pages: for making safe what is shown of the student's texts and outputs.
         warm: modules that are imported once and not for each notebook.
         run_demos: whether cells that nobody needs for a grade are run, too.
+        known: by notebook the catalogued wrong answers, from which failed ones are named.
         pool: of warm sandboxes, which belong to this process and to no other.
     """
 
@@ -70,6 +75,7 @@ class Surroundings:
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
     warm: tuple[str, ...] = ()
     run_demos: bool = False
+    known: Mapping[str, KnownAnswers] = field(default_factory=dict)
     pool: Pool | None = None
 
 

@@ -2,8 +2,9 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --cheats it runs answers that are right where the public part would notice, and wrong elsewhere. With
---rewritten it runs right answers that are made by rule: none may lose anything.
+lost too. With --diagnosed each wrong one is a student's answer, and grading has to name it. With --cheats it runs
+answers that are right where the public part would notice, and wrong elsewhere. With --rewritten it runs right answers
+that are made by rule: none may lose anything.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from proctor.catalogue import cheat_runs, cheat_table, kill_table, mutant_table
+from proctor.catalogue import cheat_runs, cheat_table, diagnosed, kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
 from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
@@ -47,6 +48,29 @@ def _notebook_of(stem: str, folder: str) -> Path:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _diagnosed_checked(options: argparse.Namespace) -> int:
+    catalogue = Path(options.catalogue)
+    entries = load(catalogue / f"{options.notebook}.toml" if options.notebook else catalogue)
+    found: list[diagnosed.Diagnosed] = []
+    for stem in dict.fromkeys(entry.notebook for entry in entries):
+        path = _notebook_of(stem, options.source)
+        changed = variants([entry for entry in entries if entry.notebook == stem], notebook_cells.read(path))
+        own = diagnosed.diagnose(
+            path,
+            changed,
+            setup=read_setup(catalogue / f"{stem}.toml"),
+            key=options.key,
+            at_once=options.jobs,
+            # For all variants of a cell, which are run one after the other.
+            timeout=options.timeout * len(changed),
+            progress=_progress,
+        )
+        print(diagnosed.as_text(own), flush=True)
+        found += own
+    print(diagnosed.summary(found))
+    return int(any(one.result == diagnosed.WRONG for one in found))
 
 
 def _checked(options: argparse.Namespace) -> int:
@@ -174,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
-        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] [--mutants | --cheats | --rewritten [--question N.N …]]",
+        "[--timeout SECONDS] [--key TEXT] [--markdown FILE] "
+        "[--diagnosed | --mutants | --cheats | --rewritten [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -211,6 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     made.add_argument("--rewritten", action="store_true", help="run right answers that are made by rule")
     made.add_argument(
+        "--diagnosed", action="store_true", help="see how grading names the mistake of each catalogued wrong answer"
+    )
+    made.add_argument(
         "--cheats", action="store_true", help="run answers that are right only where the public part would notice"
     )
     parser.add_argument(
@@ -225,9 +253,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
     by_rule = options.mutants or options.cheats or options.rewritten
-    if options.question and not by_rule or by_rule and (options.only or options.markdown):
+    if options.question and not by_rule or (by_rule or options.diagnosed) and (options.only or options.markdown):
         parser.error("--question goes with --mutants, --cheats or --rewritten, --only and --markdown go without")
     try:
+        if options.diagnosed:
+            return _diagnosed_checked(options)
         if options.rewritten:
             return _rewritten_checked(options)
         if options.cheats:

@@ -27,6 +27,7 @@ _MODULES = (
     "errors",
     "staff_files",
     *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
+    *(f"diagnosis/{name}" for name in ("__init__", "alike", "variant_host")),
     *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells", "code", "neutral", "renaming")),
     *(f"sandbox/{name}" for name in ("__init__", "frames", "machine_words")),
 )
@@ -34,12 +35,11 @@ _PACKAGES = "/opt/packages"
 _PROGRAM = """\
 import os, sys
 sys.path[:0] = sys.argv.pop(1).split(os.pathsep)
-from proctor.checking.checker import main
-sys.exit(main())
 """
-_WARM = "import sys\nfrom proctor.checking.checker import main\nsys.exit(main())"
+_MAIN = "import sys\nfrom {} import main\nsys.exit(main())"
+CHECKER = "proctor.checking.checker"
 # Of a warm sandbox: folders to import from, and what is imported besides the libraries.
-WARM_IMPORTS = ((_PACKAGES,), ("proctor.checking.checker",))
+WARM_IMPORTS = ((_PACKAGES,), (CHECKER,))
 _LAST_WORDS = 8_000
 
 
@@ -49,10 +49,13 @@ class Checker:
     Args:
         pool: of warm sandboxes, if there is one.
         seconds: how long the libraries in it may take to be imported.
+        program: module whose `main` is run, one of those in a checker's sandbox.
     """
 
     @timed("sandbox starts")
-    def __init__(self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0, program: str = CHECKER
+    ) -> None:
         folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
         ours, theirs = socket.socketpair()
@@ -61,8 +64,10 @@ class Checker:
             with theirs:
                 numbers, warm = [str(FIRST_DESCRIPTOR)], None
                 if pool is not None:
-                    warm = pool.start(sandbox, _WARM, numbers, [theirs], seconds, *WARM_IMPORTS, self._said)
-                command = [sys.executable, "-I", "-c", _PROGRAM, path, str(theirs.fileno())]
+                    warm = pool.start(
+                        sandbox, _MAIN.format(program), numbers, [theirs], seconds, *WARM_IMPORTS, self._said
+                    )
+                command = [sys.executable, "-I", "-c", _PROGRAM + _MAIN.format(program), path, str(theirs.fileno())]
                 self._running = warm or sandbox.start(command, [theirs.fileno()], self._said, self._said)
         except BaseException:
             ours.close()
@@ -73,6 +78,10 @@ class Checker:
     def trouble(self) -> str | None:
         """The limit that it has passed, in plain words."""
         return self._running.check()
+
+    def cpu_seconds(self) -> float:
+        """Computing time of its sandbox so far, in seconds."""
+        return self._running.cpu_seconds()
 
     @timed("ends of sandboxes")
     def end(self) -> str:

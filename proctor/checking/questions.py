@@ -265,7 +265,7 @@ def _asked(state: _Checking, word: dict[str, Any], body: bytes) -> tuple[dict[st
         return {"ok": False, "kind": verdict.NO_VERDICT, "text": "", "note": note}, b""
     finally:
         cell.asking += state.budget.clock() - now
-    checked = _checked_answer(answer, result)
+    checked = checked_answer(answer, result)
     if state.ends is not None and "names" in checked[0] and state.ends(checked[0]["names"], checked[0]["text"]):
         raise Stopped(state.concealed)
     return checked
@@ -279,7 +279,7 @@ def question(probe: TravellingProbe, seed: int) -> dict[str, Any]:
     return {"source": probe.source, "imports": list(probe.imports), "doubles": dict(probe.doubles), "seed": seed}
 
 
-def _checked_answer(answer: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+def checked_answer(answer: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     """The answer in the form that the checker expects, whatever came."""
     wrong = {"ok": False, "kind": "wrong type", "text": _NO_PROPER_ANSWER}
     if answer.get("ok") is True:

@@ -62,6 +62,7 @@ class Verdict:
         student_text: all that a student may read about it.
         staff_text: everything: output of the hidden part, values, traceback.
         notes: plain lines for staff about the grading itself.
+        mistakes: what the answer looks like: by the names of catalogued mistakes their hints, for the student.
     """
 
     grade_id: str
@@ -72,10 +73,25 @@ class Verdict:
     student_text: str
     staff_text: str
     notes: list[str] = field(default_factory=list)
+    mistakes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if type(self.mistakes) is not dict or not _all((*self.mistakes, *self.mistakes.values()), str):
+            raise ValueError(f"not the mistakes of a verdict: {self.grade_id}")
+        if self.passed and self.mistakes:
+            raise ValueError(f"a mistake in an answer that has passed: {self.grade_id}")
         if type(self.passed) is not bool or self.passed != (self.kind == "") or not (self.passed or self.kind in KINDS):
             raise ValueError(f"not a verdict: {self.grade_id}, {self.passed!r}, {self.kind!r}")
+
+
+def mistakes_text(mistakes: Mapping[str, str]) -> str:
+    """What a student reads about the catalogued mistakes that answer as their answer did; empty if there is none."""
+    said = [
+        f"{' '.join(plain(hint, MAX_NAME * 3).split())} ({plain(name, MAX_NAME)})" for name, hint in mistakes.items()
+    ]
+    if len(said) < 2:
+        return f"What went wrong looks like this: {said[0]}" if said else ""
+    return "\n".join(["What went wrong looks like one of these:", *(f"- {one}" for one in said)])
 
 
 def no_verdict(grade_id: str, why: str, staff_text: str = "") -> Verdict:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from proctor.grading import grade, run_for_results
+from proctor.grading import grade, name_mistakes, run_for_results
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, save, unpack
 from proctor.sandbox.bubblewrap import SandboxUnavailable
 from proctor.sandbox.budget import Budget
@@ -25,12 +25,16 @@ def run(job: Job, around: Surroundings) -> Done:
     done, budget = Done(), submission_budget(around.limits)
     try:
         with _folders(job) as (files, results):
+            submissions = {task.name: _submission(job, task, files, results) for task in job.tasks}
             for task in job.tasks:
-                _do(task, _submission(job, task, files, results), around, budget, done)
+                _do(task, submissions[task.name], around, budget, done)
+            for name, found in done.found.items():
+                if isinstance(found, Graded):
+                    _name_mistakes(found, submissions[name], around, budget, done)
     except Exception as error:
         done.accident = Accident.of(error)
     done.seconds, done.used_up = budget.used(), budget.why if budget.up() else ""
-    done.for_staff = tuple(around.pool.notes) if around.pool is not None else ()
+    done.for_staff += tuple(around.pool.notes) if around.pool is not None else ()
     return done
 
 
@@ -76,3 +80,12 @@ def _do(task: Task, submission: Submission, around: Surroundings, budget: Budget
         raise
     except Exception as error:
         done.found[task.name] = Accident.of(error)
+
+
+def _name_mistakes(graded: Graded, submission: Submission, around: Surroundings, budget: Budget, done: Done) -> None:
+    try:
+        name_mistakes(graded.notebook, graded.record, submission, around, budget)
+    # All points are given, and whatever happens here takes none of them back.
+    except Exception as error:
+        said = Accident.of(error).said
+        done.for_staff += (f"mistakes in {submission.notebook} have no names: {said}",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
 from proctor.plugin.in_work import files_in
+from proctor.plugin.known_mistakes import known_mistakes
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
 from proctor.plugin.run_times import graded, unfinished
@@ -67,6 +69,7 @@ class Autograde(Batch):
         try:
             self._secret = settings.course_secret(self._root)
             self._around = surroundings(settings, self._root)
+            self._around = replace(self._around, known=known_mistakes(settings, self.coursedir, self.log.warning))
             settings.refuse_exposing(self._root, self._private())
             # Before anything reads it, since that would wait without a word.
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
@@ -93,6 +96,7 @@ class Autograde(Batch):
         names = [folders.source_directory, folders.submitted_directory, folders.autograded_directory]
         names += [folders.feedback_directory, verdict.FOLDER, SEALED, Exchange(parent=self).root]
         database = gradebook_file.path_of(folders.db_url)
+        names += [Proctor(parent=self).misconceptions] if Proctor(parent=self).misconceptions else []
         return [self._root / name for name in [*names, *([database] if database else [])]]
 
     @property

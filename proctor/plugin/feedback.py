@@ -19,6 +19,7 @@ from traitlets import List
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.notes import note_output
 from proctor.pages.page import draw_page
 from proctor.plugin.page_grades import course_root
 from proctor.settings import Proctor
@@ -76,6 +77,8 @@ class SafeFeedback(NbGraderPreprocessor):
                 found.student_text if found else "There is no verdict on this question. The course staff has been told."
             )
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text + "\n")] if text else []
+            if found and found.mistakes:
+                cell.outputs.append(nbformat.from_dict(note_output(verdict.mistakes_text(found.mistakes))))
         return nb, resources
 
 

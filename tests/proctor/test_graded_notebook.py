@@ -1,5 +1,8 @@
 """What of a verdict stands in the notebook that staff read."""
 
+import nbformat
+from nbgrader.utils import determine_grade
+
 from proctor import graded_notebook
 from proctor.checking.verdict import Verdict
 
@@ -17,3 +20,15 @@ def test_a_passed_check_that_printed_nothing_hidden_shows_the_students_text_alon
     (output,) = graded_notebook._verdict_outputs(verdict)
     assert output["text"] == "all well\n"
     assert graded_notebook._verdict_outputs(Verdict("q1", True, "", "", False, "", "")) == []
+
+
+def test_a_mistake_stands_as_a_note_below_the_failure_and_gives_no_points():
+    verdict = Verdict("q1", False, "wrong value", "turned", True, "failed", "", mistakes={"none": "no <b>RoPE</b>"})
+    outputs = graded_notebook._verdict_outputs(verdict)
+    assert [one["output_type"] for one in outputs] == ["error", "display_data"]
+    assert outputs[1]["data"] == {"text/plain": "What went wrong looks like this: no <b>RoPE</b> (none)"}
+    flags = {"grade": True, "solution": False, "locked": True, "task": False, "schema_version": 3}
+    metadata = {"nbgrader": {**flags, "grade_id": "q1", "points": 2, "cell_type": "code"}}
+    outputs = [nbformat.from_dict(one) for one in outputs]
+    cell = nbformat.v4.new_code_cell("check", metadata=metadata, outputs=outputs)
+    assert determine_grade(cell) == (0, 2)

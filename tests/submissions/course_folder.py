@@ -27,6 +27,7 @@ c.CourseDirectory.root = {root!r}
 c.Proctor.secret = {secret!r}
 c.Proctor.data = "data"
 c.Proctor.data_variable = "COURSE_DATA"
+c.Proctor.misconceptions = "misconceptions"
 c.Proctor.limits = {{
     "cell_cpu_seconds": 8, "cell_wall_seconds": 40, "probe_cpu_seconds": 8, "probe_wall_seconds": 12,
     "memory_bytes": 2 * 2**30, "home_bytes": 64 * 2**20, "file_bytes": 48 * 2**20,
@@ -62,6 +63,8 @@ class Course:
             (source / f"{name}.ipynb").write_text(json.dumps(notebook))
         (source / "figures").mkdir()
         (source / "figures" / "map.txt").write_text("the map of the assignment")
+        (self.folder / "misconceptions").mkdir()
+        (self.folder / "misconceptions" / f"{exercise.NOTEBOOK}.toml").write_text(exercise.CATALOGUE)
         (self.folder / "data").mkdir()
         (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"

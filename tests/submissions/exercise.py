@@ -23,6 +23,42 @@ SOLUTIONS = {
     "q3_both": "def both(x):\n    return double(unit(x))",
 }
 WRONG = "def double(x):\n    return 0"
+# Whoever answers so reads the hint. The marker stands for the catalogue's code, which nobody may read.
+CATALOGUE = f"""
+[[wrong]]
+name = "double-squares"
+cell = "q1_double"
+hint = "your double squares its number"
+loses = ["q1_test"]
+source = "def double(x):\\n    # {MARKER}\\n    return x * x"
+
+[[wrong]]
+name = "double-triples"
+cell = "q1_double"
+hint = "your double is three times its number"
+loses = ["q1_test"]
+source = "def double(x):\\n    return 3 * x"
+
+[[wrong]]
+name = "double-adds-three"
+cell = "q1_double"
+hint = "your double adds three, whatever its number is"
+loses = ["q1_test"]
+source = "def double(x):\\n    return x + 3"
+
+[[wrong]]
+name = "double-of-small-ones"
+cell = "q1_double"
+hint = "your double leaves a number above ten as it is"
+loses = ["q1_test"]
+source = "def double(x):\\n    return 2 * x if x < 10 else x"
+
+[[right]]
+name = "double-sum"
+cell = "q1_double"
+why = "a sum"
+source = "def double(x):\\n    return x + x"
+"""
 
 
 def _cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import unlucky
 import unlucky_files
+import unlucky_mistakes
 import unlucky_needed
 import unlucky_pages
 import unlucky_rerun
@@ -37,6 +38,7 @@ ALL_CASES = [
     *hostile_limits.CASES,
     *unlucky.CASES,
     *unlucky_files.CASES,
+    *unlucky_mistakes.CASES,
     *unlucky_needed.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,

@@ -1,6 +1,7 @@
 """The vocabulary of verdicts, the record of a notebook's verdicts, and its comparison with the gradebook."""
 
 import builtins
+import dataclasses
 import json
 import os
 import stat
@@ -182,3 +183,32 @@ def test_comparison_with_the_gradebook(record):
         "q1: nan in the gradebook, 1 by the verdict",
         "q4: 1 in the gradebook, and no verdict",
     ]
+
+
+def test_mistakes_are_said_in_the_words_of_the_catalogue():
+    assert verdict.mistakes_text({}) == ""
+    one = {"rope-halves": "your RoPE\n turns halves"}
+    assert verdict.mistakes_text(one) == "What went wrong looks like this: your RoPE turns halves (rope-halves)"
+    assert verdict.mistakes_text(one | {"none": "no RoPE"}) == (
+        "What went wrong looks like one of these:\n- your RoPE turns halves (rope-halves)\n- no RoPE (none)"
+    )
+
+
+def test_mistakes_are_kept_in_the_record_and_one_without_them_can_be_read(record, tmp_path):
+    mistaken = dataclasses.replace(record.verdicts["q2"], mistakes={"none": "no RoPE"})
+    path = record_path(tmp_path, "a2", "ada", "2a")
+    dataclasses.replace(record, verdicts=record.verdicts | {"q2": mistaken}).save(path)
+    assert load(path).verdicts["q2"].mistakes == {"none": "no RoPE"}
+    content = json.loads(path.read_text())
+    del content["verdicts"]["q2"]["mistakes"]
+    path.write_text(json.dumps(content))
+    assert load(path).verdicts["q2"].mistakes == {}
+    content["verdicts"]["q2"]["mistakes"] = {"none": 3}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ProctorError, match="has another form"):
+        load(path)
+
+
+def test_what_has_passed_has_no_mistake():
+    with pytest.raises(ValueError, match="has passed"):
+        dataclasses.replace(passed("q1"), mistakes={"none": "no RoPE"})

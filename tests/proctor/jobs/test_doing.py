@@ -45,6 +45,7 @@ def seen(monkeypatch) -> list:
         return Record("ps1", submission.student, submission.notebook, submission.digest, "", around.kind, {}, {})
 
     monkeypatch.setattr(doing, "grade", lambda *words: did(True, *words))
+    monkeypatch.setattr(doing, "name_mistakes", lambda *words: None)
     monkeypatch.setattr(doing, "run_for_results", lambda *words: did(False, *words))
     return asked
 
@@ -133,3 +134,20 @@ def test_accidents_of_foreign_classes_can_be_sent():
     except OSError as error:
         sent = pickle.loads(pickle.dumps(Accident.of(error)))
     assert "word" in str(sent.again())
+
+
+def test_mistakes_are_named_when_all_notebooks_are_graded_and_accidents_of_it_cost_nothing(files, seen, monkeypatch):
+    named = []
+
+    def name(notebook, record, submission, around, budget):
+        assert len(seen) == 3
+        named.append((submission.notebook, record.notebook))
+        if submission.notebook == "one":
+            raise ValueError("of the catalogue")
+
+    monkeypatch.setattr(doing, "name_mistakes", name)
+    done = run(files, task("one"), task("broken"), task("two"))
+    assert named == [("one", "one"), ("two", "two")]
+    assert isinstance(done.found["one"], Graded)
+    assert done.accident is None
+    assert done.for_staff == ("mistakes in one have no names: ValueError: of the catalogue",)

@@ -5,9 +5,10 @@ import nbformat
 import pytest
 from traitlets.config import Config
 
+from proctor.checking.verdict import Record, Verdict, record_path
 from proctor.errors import ProctorError
 from proctor.pages.drawer import Drawer
-from proctor.plugin.feedback import FeedbackExporter
+from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
 from proctor.plugin.surroundings import surroundings
 from proctor.settings import Proctor
 
@@ -76,3 +77,20 @@ def test_the_limits_of_the_settings_hold_where_outputs_are_made_safe(tmp_path):
     config = Config()
     config.Proctor.pages = {"cpu_seconds": 3.5}
     assert surroundings(Proctor(config=config), tmp_path).pages.cpu_seconds == 3.5
+
+
+def test_a_students_page_has_the_catalogues_words_below_a_failed_check(tmp_path, monkeypatch):
+    hint = "your double adds <b>three</b>"
+    verdicts = {"q1": Verdict("q1", False, "wrong value", "", True, "A check failed", "", mistakes={"adds": hint})}
+    record = Record("hw", "ada", "ex", "00", "0.1.0", "bwrap", {"q1": 2.0}, verdicts)
+    record.save(record_path(tmp_path, "hw", "ada", "ex"))
+    monkeypatch.chdir(tmp_path)
+    nb = notebook()
+    metadata = {"nbgrader": {"grade": True, "solution": False, "grade_id": "q1", "points": 2}}
+    nb.cells.append(nbformat.v4.new_code_cell("check_it()", metadata=metadata))
+    names = {"assignment": "hw", "student": "ada", "notebook": "ex"}
+    nb, _ = SafeFeedback().preprocess(nb, {"nbgrader": names})
+    made, _ = exporter().from_notebook_node(nb, {"metadata": {"name": "ex"}})
+    after = made.partition("A check failed")[2]
+    assert "From the grading" in after
+    assert "What went wrong looks like this: your double adds &lt;b&gt;three&lt;/b&gt; (adds)" in after

@@ -1,0 +1,37 @@
+"""The catalogues of wrong answers that belong to an assignment, for naming mistakes while it is graded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nbgrader.coursedir import CourseDirectory
+
+from proctor.catalogue.known import read_known
+from proctor.diagnosis.known_answers import KnownAnswers
+from proctor.errors import ProctorError
+from proctor.settings import Proctor
+
+
+def known_mistakes(
+    settings: Proctor, coursedir: CourseDirectory, warn: Callable[[str], None]
+) -> dict[str, KnownAnswers]:
+    """What is known of each notebook of the assignment that has a catalogue.
+
+    Args:
+        warn: told of a catalogue that can't be used: grading goes on without it, since no points depend on it.
+    """
+    if not settings.misconceptions:
+        return {}
+    folder = Path(coursedir.root).resolve() / settings.misconceptions
+    source = Path(coursedir.format_path(coursedir.source_directory, ".", coursedir.assignment_id))
+    found = {}
+    for path in sorted(source.glob("*.ipynb")):
+        file = folder / f"{path.stem}.toml"
+        if not file.is_file():
+            continue
+        try:
+            found[path.stem] = read_known(path, file)
+        except ProctorError as error:
+            warn(f"mistakes in {path.stem} will have no names: {error}")
+    return found
