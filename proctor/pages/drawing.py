@@ -181,7 +181,7 @@ class _Drawing:
         """The whole page, with cells of given numbers as plain text."""
         notebook = _prepared(self._notebook, plain)
         made = self._exporter.from_notebook_node(notebook, self._resources())[0]
-        return framed(made, self._notebook.cells, self._job["scripts"])
+        return framed(made, self._job["scripts"])
 
     def count(self) -> int:
         """Number of cells."""

@@ -1,13 +1,6 @@
-"""What stands around the cells of a page: its style, its policy, names of questions, and nothing from the web."""
+"""What stands around the cells of a page: its style, its policy, and nothing from the web."""
 
 from __future__ import annotations
-
-import html
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from proctor.pages.questions import questions
 
 # No scripts, and nothing from anywhere else: pages are read without a network. Figures lie beside the page.
 POLICY = (
@@ -60,11 +53,10 @@ math menclose[notation~="downdiagonalstrike"] {
 .proctor-tex { white-space: pre-wrap; }
 </style>
 """
-_ENTRY = re.compile(r'(<li><a href="#)([^"]*)(">)(Test cell|Coding free-response|Written response|Task)(</a>)')
 
 
-def framed(page: str, cells: Iterable[Mapping[str, Any]], scripts: bool) -> str:
-    """A drawn page with its style, its policy, and the names of questions in its list of contents.
+def framed(page: str, scripts: bool) -> str:
+    """A drawn page with its style and its policy.
 
     Args:
         scripts: whether scripts may run in it; then it is for whoever serves it to say which.
@@ -72,19 +64,4 @@ def framed(page: str, cells: Iterable[Mapping[str, Any]], scripts: bool) -> str:
     head, end, body = page.partition("</head>")
     if not scripts:
         head = head.replace("<head>", f"<head>\n{_META}", 1)
-    contents, begin, rest = body.partition('<div id="notebook"')
-    names = question_names(cells) if 'id="toc"' in contents else {}
-
-    def entry(match: re.Match) -> str:
-        before, name, between, words, after = match.groups()
-        if not names.get(name):
-            return match[0]
-        words = html.escape(name) if words == "Test cell" else words.lower()
-        return f"{before}{name}{between}{html.escape(names[name])} · {words}{after}"
-
-    return f"{head}{_STYLE}{end}{_ENTRY.sub(entry, contents)}{begin}{rest}"
-
-
-def question_names(cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Numbers of questions, "2.1 (a)", by the grade_id of a graded cell."""
-    return {name: one.number for name, one in questions(cells).items()}
+    return f"{head}{_STYLE}{end}{body}"

@@ -38,20 +38,21 @@ class PageGrades(GetGrades):
             head = head_of(lateness, submission)
         names |= {"late_penalty": report.penalty, "score": report.score, "max_score": report.judged}
         names |= {SUMMARY: summary_html(head, report), TITLE: report.title}
-        marks = dict(_marks(report))
+        known = dict(marks(report))
         for cell in nb.cells:
             shown = cell.metadata.pop(KEY, {})
             name = notebook_cells.grade_id(cell)
             if notebook_cells.role(cell) == "test":
-                cell.metadata[KEY] = {"kind": "check", **shown, **marks.get(name, {})}
+                cell.metadata[KEY] = {"kind": "check", **shown, **known.get(name, {})}
             elif notebook_cells.role(cell) in ("solution", "manual", "task"):
-                cell.metadata[KEY] = {"kind": "answer", "cell": name, **shown, **marks.get(name, {})}
+                cell.metadata[KEY] = {"kind": "answer", "cell": name, **shown, **known.get(name, {})}
             elif _is_skipped(cell):
                 cell.metadata[KEY] = {"kind": "demo"}
         return nb, resources
 
 
-def _marks(report: NotebookReport) -> Iterator[tuple[str, dict[str, str]]]:
+def marks(report: NotebookReport) -> Iterator[tuple[str, dict[str, str]]]:
+    """What the template shows of each graded cell, by its grade_id."""
     for question in report.questions:
         for part in question.parts:
             whole = in_points(part.possible)

@@ -25,6 +25,10 @@ def text(source: str, **metadata) -> dict:
         (["## Bots", "### Question 3.4 (a) – (c) · 6 points", "**(b)** x"], Named("3.4 (b)", "Bots")),
         (["## Pre-training", "### Question 2.9 (b), (c) · 3 points"], Named("2.9", "Pre-training")),
         (["# Exercise"], Named("", "Exercise")),
+        (["### Question 2.1 · 10 points", "**(a)** (4 points) Long inputs"], Named("2.1 (a)", "")),
+        (["### Question 2.1 · 10 points\n\n**(a)** Long\n\n**(b)** Short"], Named("2.1 (b)", "")),
+        (["### Question 2.9 (b), (c) · 3 points", "**(c)** (1 point)"], Named("2.9 (c)", "")),
+        (["### Question 2.1", "**(b)** x", "### Question 2.2 · 3 points"], Named("2.2", "")),
         ([], Named("", "")),
     ],
 )  # fmt: skip
@@ -44,7 +48,11 @@ def test_every_question_of_the_course_has_a_number_and_a_title():
         cells = notebook_cells.read(path)["cells"]
         assert title_of(cells).startswith("Part "), path
         for name, one in questions(cells).items():
-            assert one.number, name
+            # As the course names its cells: q2_1a_long_sequences is 2.1 (a).
+            digits = name.removeprefix("q").split("_")
+            assert one.number.startswith(f"{digits[0]}.{digits[1][0]}"), (name, one)
+            if digits[1][1:]:
+                assert one.number.split(" ")[1] == f"({digits[1][1:]})", (name, one)
             assert len(one.title) > 5, name
             assert "Question" not in one.title, name
             assert "·" not in one.title, name
