@@ -209,6 +209,14 @@ def so_far(score: float, judged: float, total: float) -> str:
     return f"{number(score)} of {in_points(judged)} so far, {number(total)} in all"
 
 
+def of_question(question: Question) -> str:
+    """A question's points in words: "2 of 5", "2 of 5, 1 open", "4 points open"."""
+    still = question.open()
+    if still and still == question.possible:
+        return f"{in_points(still)} open"
+    return f"{number(question.points)} of {number(question.possible)}{f', {number(still)} open' if still else ''}"
+
+
 def waiting(report: Report | NotebookReport) -> str:
     """What is still open, in words; empty if nothing is."""
     found = []

@@ -143,14 +143,6 @@ def _sign(question: Question) -> str:
     return words.SIGNS.get(question.state, words.SIGNS[words.FAILED])
 
 
-def _points(question: Question) -> str:
-    still = question.open()
-    if still == question.possible and still:
-        return f"{words.in_points(still)} open"
-    more = f", {words.number(still)} open" if still else ""
-    return f"{words.number(question.points)} of {words.number(question.possible)}{more}"
-
-
 def _state(question: Question) -> str:
     return words.WORDS.get(question.state, question.state)
 
@@ -172,7 +164,7 @@ _ENVIRONMENT.globals |= {
     "kind": _kind,
     "of_notebook": _of_notebook,
     "sign": _sign,
-    "points": _points,
+    "points": words.of_question,
     "state": _state,
     "quote": lambda text: quote(text, safe=""),
 }

@@ -14,7 +14,7 @@ from proctor.pages.report import (
     Report,
     in_points,
     lateness,
-    number,
+    of_question,
     so_far,
     waiting,
 )
@@ -57,10 +57,8 @@ def _of_notebook(notebook: NotebookReport) -> Iterator[str]:
 
 
 def _of_question(name: str, question: Question) -> Iterator[str]:
-    still = question.open()
-    points = f"{number(question.points)} of {number(question.possible)}" + (f", {number(still)} open" if still else "")
     sign, words = SIGNS.get(question.state, SIGNS[FAILED]), WORDS.get(question.state, question.state)
-    yield f"  {sign} {name}  {points if still < question.possible or not still else in_points(still)}  {words}"
+    yield f"  {sign} {name}  {of_question(question)}  {words}"
     for part in question.parts:
         if part.wrong:
             yield from wrap(f"{part.cell}: {part.wrong}", _WIDTH, initial_indent="      ", subsequent_indent="        ")

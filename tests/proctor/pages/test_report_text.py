@@ -25,7 +25,7 @@ def test_what_a_student_is_told_in_lines():
         "  ✗ 2.1 Attention  1 of 3  in part",
         "      q2: queries — wrong value",
         "        looks like halves. turn neighbours",
-        "  … essay          5 points  waiting for a TA",
+        "  … essay          5 points open  waiting for a TA",
     ]
 
 
