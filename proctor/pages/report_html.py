@@ -85,7 +85,7 @@ _LIKE = """
 <div class="like">
 {% if part.looks_like | length == 1 %}<strong>It looks like this:</strong>
 {% else %}<strong>It looks like one of these:</strong>{% endif %}
-{% for one in part.looks_like %}<p><strong>{{ one.name }}</strong>{% if one.hint %}: {{ one.hint }}{% endif %}</p>
+{% for one in part.looks_like %}<p>{{ one.hint }} <span class="quiet">({{ one.name }})</span></p>
 {% endfor %}
 </div>
 {% endif %}

@@ -64,7 +64,7 @@ def _of_question(name: str, question: Question) -> Iterator[str]:
             yield from wrap(f"{part.cell}: {part.wrong}", _WIDTH, initial_indent="      ", subsequent_indent="        ")
         one_of = "one of: " if len(part.looks_like) > 1 else ""
         for one in part.looks_like:
-            text = f"looks like {one_of}{one.name}. {one.hint}".strip()
+            text = f"looks like {one_of}{one.hint} ({one.name})"
             yield from wrap(text, _WIDTH, initial_indent="        ", subsequent_indent="          ")
 
 

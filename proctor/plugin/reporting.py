@@ -118,7 +118,8 @@ def accidents(cells: Iterable[Mapping[str, Any]]) -> list[str]:
         if cell.get("id") == NOTES_ID and notes.is_note(cell["metadata"]):
             # The first line is its heading.
             found += as_written(notebook_cells.source(cell)).split("\n")[1:]
-        for output in cell.get("outputs", []):
+        # What is said beside a check is about the answer.
+        for output in cell.get("outputs", []) if notebook_cells.role(cell) != "test" else []:
             if notes.is_note(output.get("metadata")) and not notes.is_aside(output["metadata"]):
                 found.append("".join(output["data"].get("text/plain", "")))
     lines = [" ".join(line.removeprefix("- ").split())[:_MAX_LINE] for line in found]
@@ -174,13 +175,8 @@ def what_is_wrong(judged: verdict.Verdict) -> str:
 
 def looks_like(judged: verdict.Verdict) -> tuple[Mistake, ...]:
     """The catalogue's mistakes that an answer looks like, where the record names any."""
-    given = getattr(judged, "looks_like", None)
-    found = []
-    for one in given if isinstance(given, list | tuple) else ():
-        if isinstance(one, Mapping) and isinstance(one.get("name"), str):
-            hint = one.get("hint") if isinstance(one.get("hint"), str) else ""
-            found.append(Mistake(one["name"][:_MAX_LINE], hint[:_MAX_HINT]))
-    return tuple(found[:_MAX_MISTAKES])
+    given = getattr(judged, "mistakes", None) or {}
+    return tuple(Mistake(name[:_MAX_LINE], hint[:_MAX_HINT]) for name, hint in [*given.items()][:_MAX_MISTAKES])
 
 
 def _time(moment: datetime.datetime | None) -> str:

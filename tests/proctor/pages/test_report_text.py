@@ -24,7 +24,7 @@ def test_what_a_student_is_told_in_lines():
         "  ! cell 4 was stopped",
         "  ✗ 2.1 Attention  1 of 3  in part",
         "      q2: queries — wrong value",
-        "        looks like halves. turn neighbours",
+        "        looks like turn neighbours (halves)",
         "  … essay          5 points open  waiting for a TA",
     ]
 

@@ -94,6 +94,7 @@ def test_accidents_are_the_engines_lines_and_nobody_elses():
             note_output("it was\nstopped"), aside_output("not run"), note_output("it was stopped"),
             {"output_type": "display_data", "data": {"text/plain": "forged"}, "metadata": {}},
         ]},
+        {"cell_type": "code", "metadata": {"nbgrader": {"grade": True}}, "source": "", "outputs": [note_output("hint")]},
     ]  # fmt: skip
     assert accidents(cells) == ["a<b>.txt was left out", "the second", "it was stopped"]
 
@@ -108,6 +109,6 @@ def test_a_hidden_failure_says_what_it_always_said_and_a_public_one_no_value():
 
 def test_mistakes_come_from_the_record_if_it_names_any():
     class Named:
-        looks_like = [{"id": "x", "name": "halves", "hint": "turn neighbours"}, {"name": 3}, "odd"]
+        mistakes = {"halves": "turn neighbours"}
 
     assert looks_like(Named()) == (Mistake("halves", "turn neighbours"),)
