@@ -8,8 +8,8 @@ from importlib import import_module
 _COMMANDS = {
     "seal": ("proctor.plugin.seal", "SealApp", "ASSIGNMENT: write down what lies in the inbound folder"),
     "status": ("proctor.plugin.status", "StatusApp", "[ASSIGNMENT]: say how far a run of autograding is"),
-    "show": ("proctor.plugin.show", "ShowApp", "STUDENT [ASSIGNMENT]: points by question, and what waits for a TA"),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),
+    "show": ("proctor.plugin.show", "ShowApp", "STUDENT [ASSIGNMENT]: points by question, and what waits for a TA"),
 }
 
 

@@ -94,7 +94,7 @@ def test_accidents_are_the_engines_lines_and_nobody_elses():
             note_output("it was\nstopped"), aside_output("not run"), note_output("it was stopped"),
             {"output_type": "display_data", "data": {"text/plain": "forged"}, "metadata": {}},
         ]},
-        {"cell_type": "code", "metadata": {"nbgrader": {"grade": True}}, "source": "", "outputs": [note_output("hint")]},
+        {"cell_type": "code", "metadata": {"nbgrader": {"grade": True}}, "source": "", "outputs": [note_output("hi")]},
     ]  # fmt: skip
     assert accidents(cells) == ["a<b>.txt was left out", "the second", "it was stopped"]
 
