@@ -34,7 +34,7 @@ _KINDS = ("text/markdown", "image/png", "image/jpeg", "text/plain")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 _TABLE = re.compile(r"<(?:(table)(?: [^<>]*)?|/table)>")
 _MATH = re.compile(r'<math (?=[^<>]*display="block")')
-_WIDE = '<div class="proctor-table" tabindex="0" role="group" aria-label="table">'
+_WIDE = '<div class="{}" tabindex="0" role="group" aria-label="table">'
 _ANSI = re.compile("\x1b\\[[0-9;]{0,100}[A-Za-z]")
 # What one cell needs by itself is about its part of the page.
 _PART = 0.6
@@ -102,7 +102,8 @@ class PageExporter(HTMLExporter):
 def below_the_page(made: str) -> str:
     """HTML of a text as a part of a page: headings below the page's own, and keys reach what is wider than it."""
     made = _HEADING.sub(lambda match: f"<{match[1]}h{min(6, int(match[2]) + 1)}", made)
-    made = _TABLE.sub(lambda match: f"{_WIDE}{match[0]}" if match[1] else f"{match[0]}</div>", made)
+    wide = _WIDE.format("proctor-wide")
+    made = _TABLE.sub(lambda match: f"{wide}{match[0]}" if match[1] else f"{match[0]}</div>", made)
     return _MATH.sub('<math tabindex="0" ', made)
 
 
@@ -251,7 +252,7 @@ def _make_known(output: Any) -> None:
         return
     kept = {kind: text for kind, text in output.data.items() if kind in _KINDS}
     if made := table_html(str(output.data.get("text/html", ""))):
-        kept["text/html"] = f"{_WIDE}{made}</div>"
+        kept["text/html"] = f"{_WIDE.format('proctor-table')}{made}</div>"
     output.data = nbformat.from_dict(kept)
 
 

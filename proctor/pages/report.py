@@ -210,8 +210,10 @@ def so_far(score: float, judged: float, total: float) -> str:
 
 
 def of_question(question: Question) -> str:
-    """A question's points in words: "2 of 5", "2 of 5, 1 open", "4 points open"."""
+    """A question's points in words: "2 of 5", "2 of 5, 1 open", "4 points open", "a bonus"."""
     still = question.open()
+    if not question.possible:
+        return f"a bonus of {in_points(question.points)}" if question.points else "a bonus"
     if still and still == question.possible:
         return f"{in_points(still)} open"
     return f"{number(question.points)} of {number(question.possible)}{f', {number(still)} open' if still else ''}"

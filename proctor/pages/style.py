@@ -84,8 +84,8 @@ summary { cursor: pointer; }
 .comment { border-top: 1px solid var(--line); padding: 0.3rem 0; }
 table { border-collapse: collapse; }
 td, th { overflow-wrap: normal; }
-.proctor-table { overflow-x: auto; }
-.proctor-table table { display: table !important; }
+.proctor-table, .proctor-wide { overflow-x: auto; }
+.proctor-table table, .proctor-wide table { display: table !important; }
 blockquote { margin: 0.6rem 0; padding-left: 0.8rem; border-left: 0.25rem solid var(--line); color: var(--quiet); }
 hr { border: 0; border-top: 1px solid var(--line); }
 .highlight .k, .highlight .kn, .highlight .kc, .highlight .kd, .highlight .kr, .highlight .ow { color: var(--word); }

@@ -46,6 +46,15 @@ def test_sums_say_what_is_open_and_take_lateness_off():
     assert (made["score"], made["notebooks"][0]["questions"][0]["state"]) == (1.0, "in part")
 
 
+def test_points_of_a_question_in_words():
+    assert words.of_question(question(PASSED, FAILED)) == "1 of 4"
+    assert words.of_question(question(PASSED, WAITING)) == "1 of 4, 2 open"
+    assert words.of_question(question(WAITING)) == "2 points open"
+    bonus = Question("2.8", "", (Part("q", WAITING, None, 0.0),))
+    assert words.of_question(bonus) == "a bonus"
+    assert words.of_question(Question("2.8", "", (Part("q", READ, 1.0, 0.0),))) == "a bonus of 1 point"
+
+
 def test_times_in_words():
     assert words.lateness(1020) == "17 minutes"
     assert words.lateness(5) == "1 minute"
