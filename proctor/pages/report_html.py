@@ -81,12 +81,15 @@ _SUMMARY = """
 </section>
 """
 _LIKE = """
+{% macro said(one) %}{{ one.hint }} <span class="quiet">({{ one.name }})</span>{% endmacro %}
 {% if part.looks_like %}
 <div class="like">
-{% if part.looks_like | length == 1 %}<strong>It looks like this:</strong>
-{% else %}<strong>It looks like one of these:</strong>{% endif %}
-{% for one in part.looks_like %}<p>{{ one.hint }} <span class="quiet">({{ one.name }})</span></p>
-{% endfor %}
+{% if part.looks_like | length == 1 %}
+<p><strong>What went wrong looks like this:</strong> {{ said(part.looks_like[0]) }}</p>
+{% else %}
+<p><strong>What went wrong looks like one of these:</strong></p>
+<ul>{% for one in part.looks_like %}<li>{{ said(one) }}</li>{% endfor %}</ul>
+{% endif %}
 </div>
 {% endif %}
 """

@@ -218,7 +218,7 @@ def test_what_passed_is_folded_and_links_lead_to_what_did_not(browser, addresses
     failed = page.locator(".check.failed")
     assert "✗ failed · 0 of 2 points" in failed.inner_text()
     assert "what was expected, and what came" in failed.inner_text()
-    assert "It looks like this" in failed.inner_text()
+    assert "What went wrong looks like this" in failed.inner_text()
     page.get_by_role("link", name="unit — wrong value").click()
     assert page.evaluate("document.querySelector(':target').classList.contains('failed')")
     borders = [

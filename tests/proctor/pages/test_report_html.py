@@ -37,7 +37,7 @@ def test_the_summary_says_question_by_question_what_there_is():
         "1.5 of 4 points so far, 9 in all; 1 answer waits for a TA, 1 check was not judged; a TA will look.",
         "2.1 (a) Attention: 4 points open · waiting for a TA",
         "2.6 RoPE: 2 of 4 · in part",
-        "turned queries — wrong value It looks like this: turn neighbours (halves)",
+        "turned queries — wrong value What went wrong looks like this: turn neighbours (halves)",
         "2.7 Training: 1 point open · not judged; a TA will look",
         "cell 4 was stopped",
         "7 minutes (due 2026-03-01 12:00 UTC); that costs nothing",
