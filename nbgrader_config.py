@@ -32,6 +32,11 @@ EXTENSIONS = {}
 # between, write a subclass of nbgrader.plugins.BasePlugin and name it in c.AssignLatePenalties.plugin_class.
 LATE_PENALTY = "none"
 
+# What students' pages show of hidden checks, by assignment: {"assignment2": "all"}. "kind", which needs no entry: of a
+# failed one its name and kind of failure. "inputs": the hidden checks and all that is known of a failure. "all": model
+# answers, too. More than "kind" is shown only after the last deadline, extensions included.
+REVEAL = {}
+
 # Seconds that one cell may take while a notebook is graded. The reference's longest cell takes a few seconds on two
 # cores; the rest is room for slow answers and a busy machine. An endless loop costs this long.
 CELL_TIMEOUT = 120
@@ -64,6 +69,7 @@ c.Exchange.cache = str(ROOT / ".nbgrader_cache")
 c.GenerateAssignment.post_convert_hook = set_deadline
 c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
 c.Proctor.extensions = EXTENSIONS
+c.Proctor.reveal = REVEAL
 
 # Collecting, grading and feedback go through the sandboxed engine; `c.Proctor` has its settings.
 plug_in(c)

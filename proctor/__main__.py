@@ -10,6 +10,7 @@ _COMMANDS = {
     "status": ("proctor.plugin.status", "StatusApp", "[ASSIGNMENT]: say how far a run of autograding is"),
     "mistakes": ("proctor.plugin.mistakes", "MistakesApp", "ASSIGNMENT: count the catalogued mistakes of all students"),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),
+    "show": ("proctor.plugin.show", "ShowApp", "STUDENT [ASSIGNMENT]: points by question, and what waits for a TA"),
 }
 
 

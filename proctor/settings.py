@@ -16,6 +16,8 @@ from proctor.sandbox.mounts import Mount, python_mounts, refuse_exposing
 from proctor.secret import Secret, default_path, load_secret
 
 _DATA = "/opt/data"
+# What pages show of hidden checks, from the least to the most.
+KIND, INPUTS, ALL = LEVELS = ("kind", "inputs", "all")
 
 
 class Proctor(Configurable):
@@ -87,6 +89,12 @@ class Proctor(Configurable):
         help="Later deadlines of single students: by assignment and student's id a datetime with its time zone.",
     ).tag(config=True)
 
+    reveal = Dict(
+        help='What students\' pages show of hidden checks, by assignment: {"ps1": "all"}. "kind": of a failed one its '
+        'name and its kind of failure, as without a setting. "inputs": the hidden checks, and all that is known of a '
+        'failure. "all": model answers, too. More than "kind" is shown from the last deadline on, extensions included.',
+    ).tag(config=True)
+
     @validate("limits")
     def _known_limits(self, proposal: dict) -> dict:
         return _known("limits", Limits, proposal["value"])
@@ -94,6 +102,15 @@ class Proctor(Configurable):
     @validate("pages")
     def _known_page_limits(self, proposal: dict) -> dict:
         return _known("pages", PageLimits, proposal["value"])
+
+    @validate("reveal")
+    def _known_levels(self, proposal: dict) -> dict:
+        for assignment, level in proposal["value"].items():
+            if level not in LEVELS:
+                raise ProctorError(
+                    f"c.Proctor.reveal[{assignment!r}]: there is no {level!r}; there are {', '.join(LEVELS)}"
+                )
+        return proposal["value"]
 
     def all_limits(self) -> Limits:
         """The limits in force.

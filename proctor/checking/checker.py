@@ -194,17 +194,31 @@ class CellRun:
         name, kind = getattr(error, "name", None), getattr(error, "kind", None)
         if isinstance(error, AssertionError) and isinstance(name, str) and kind in verdict.CHECK_KINDS:
             return kind, name, str(error), ""
+        if why := self._our_fault(error):
+            return verdict.NO_VERDICT, "", "", f"{why}: {type(error).__name__}: {error}"
         line = self._failing_line(error)
         shown = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         message = f"{shown}\n  in line {line} of the check: {linecache.getline(self.filename, line).strip()}"
         if isinstance(error, AssertionError):
             return verdict.FAILED, "a condition of the check", message, ""
         said = f"line {line} of the test cell itself raised {type(error).__name__}"
-        advice = (
-            "see whether the answer or the test is wrong" if self.asked else "correct the test: nothing was asked yet"
-        )
+        advice = "see whether the answer or the test is wrong"
         names = [one.__name__ for one in type(error).__mro__]
         return verdict.exception_kind(names), "the check could not use your answer", message, f"{said}; {advice}"
+
+    def _our_fault(self, error: BaseException) -> str:
+        """Why what went wrong says nothing about an answer; empty if it may. Answers' own errors come otherwise."""
+        if isinstance(error, AssertionError | SystemExit | KeyboardInterrupt):
+            return ""
+        if isinstance(error, protocol.CourseError) and not isinstance(error, protocol.ProtocolError):
+            # Of what the check itself needs: data of the course that is not there, for instance.
+            return "the check has not what it needs"
+        if isinstance(error, OSError | MemoryError | ImportError):
+            return "the checker has not what it needs"
+        if self.asked is None:
+            line = self._failing_line(error)
+            return f"correct the test, whose line {line} failed before anything was asked"
+        return ""
 
     def _failing_line(self, error: BaseException) -> int:
         """Innermost line of the cell in the error's traceback."""

@@ -99,6 +99,8 @@ class _Checking:
     concealed: bool = False
     # When the checker's use of the machine was looked at last.
     looked: float = 0.0
+    # Seconds that went into checkers and not into the submission.
+    own: float = 0.0
     ends: Ends | None = None
 
 
@@ -195,6 +197,7 @@ def _converse(state: _Checking, process: Checker) -> None:
         left = state.times.cell - cell.working if cell else state.times.start
         before = state.budget.clock()
         word, body = _next(state, process, _deadline(state, left))
+        state.own += state.budget.clock() - before
         if cell:
             cell.working += state.budget.clock() - before
         if word == {"finished": True}:
@@ -312,6 +315,9 @@ def _judged(state: _Checking, word: Any) -> None:
 
 def _give_up(state: _Checking, grade_id: str, why: str, last_words: str = "") -> None:
     late = state.budget.up()
+    if late and state.own >= max(state.times.start, state.budget.used() / 2):
+        # More than a slow start, and the larger part of it: no submission has to pay for that.
+        late, why = False, f"{state.budget.why}, {state.own:.0f} seconds of it by the checker itself"
     state.verdicts[grade_id] = (
         verdict.out_of_time(grade_id, state.budget.why) if late else no_verdict(grade_id, why, last_words)
     )

@@ -47,7 +47,8 @@ KINDS = (
 )
 # Before what the hidden part of a test cell printed, in a verdict's text for staff.
 HIDDEN_OUTPUT = "hidden output:\n"
-_OUR_FAULT = "There is no verdict on this question: the grading stopped here. The course staff has been told."
+# What a student reads of a question that we could not judge.
+OUR_FAULT = "Not judged: the grading stopped at this question. The course staff has been told, and a TA will look."
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def mistakes_text(mistakes: Mapping[str, str]) -> str:
 def no_verdict(grade_id: str, why: str, staff_text: str = "") -> Verdict:
     """Zero for a test cell that was not judged, with a note that says why."""
     note = f"no verdict for {grade_id}: {' '.join(plain(why, MAX_NAME * 2).split())}"
-    return Verdict(grade_id, False, NO_VERDICT, "", True, _OUR_FAULT, plain(staff_text), [note])
+    return Verdict(grade_id, False, NO_VERDICT, "", True, OUR_FAULT, plain(staff_text), [note])
 
 
 def out_of_time(grade_id: str, why: str) -> Verdict:

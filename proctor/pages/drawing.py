@@ -31,6 +31,10 @@ _PLAIN = "proctor_plain"
 _HTML = "proctor_html"
 _WRITTEN = "proctor_written"
 _KINDS = ("text/markdown", "image/png", "image/jpeg", "text/plain")
+_HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
+_TABLE = re.compile(r"<(?:(table)(?: [^<>]*)?|/table)>")
+_MATH = re.compile(r'<math (?=[^<>]*display="block")')
+_WIDE = '<div class="{}" tabindex="0" role="group" aria-label="table">'
 _ANSI = re.compile("\x1b\\[[0-9;]{0,100}[A-Za-z]")
 # What one cell needs by itself is about its part of the page.
 _PART = 0.6
@@ -50,6 +54,7 @@ class PageExporter(HTMLExporter):
         """nbconvert's filters, with the one for markdown replaced."""
         yield from super().default_filters()
         yield "markdown2html", self.markdown2html
+        yield "below_the_page", below_the_page
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
@@ -92,6 +97,14 @@ class PageExporter(HTMLExporter):
             lexer = lexer if lexer is None or lexer in LANGUAGES else "text"
             self.filters = {**self.filters, "highlight_code": _Code(Highlighter(pygments_lexer=lexer, parent=self))}
         return super().from_notebook_node(nb, resources, **kw)
+
+
+def below_the_page(made: str) -> str:
+    """HTML of a text as a part of a page: headings below the page's own, and keys reach what is wider than it."""
+    made = _HEADING.sub(lambda match: f"<{match[1]}h{min(6, int(match[2]) + 1)}", made)
+    wide = _WIDE.format("proctor-wide")
+    made = _TABLE.sub(lambda match: f"{wide}{match[0]}" if match[1] else f"{match[0]}</div>", made)
+    return _MATH.sub('<math tabindex="0" ', made)
 
 
 class _Code:
@@ -169,7 +182,7 @@ class _Drawing:
         """The whole page, with cells of given numbers as plain text."""
         notebook = _prepared(self._notebook, plain)
         made = self._exporter.from_notebook_node(notebook, self._resources())[0]
-        return framed(made, self._notebook.cells, self._job["scripts"])
+        return framed(made, self._job["scripts"])
 
     def count(self) -> int:
         """Number of cells."""
@@ -239,7 +252,7 @@ def _make_known(output: Any) -> None:
         return
     kept = {kind: text for kind, text in output.data.items() if kind in _KINDS}
     if made := table_html(str(output.data.get("text/html", ""))):
-        kept["text/html"] = f'<div class="proctor-table">{made}</div>'
+        kept["text/html"] = f"{_WIDE.format('proctor-table')}{made}</div>"
     output.data = nbformat.from_dict(kept)
 
 

@@ -1,13 +1,6 @@
-"""What stands around the cells of a page: its style, its policy, names of questions, and nothing from the web."""
+"""What stands around the cells of a page: its style, its policy, and nothing from the web."""
 
 from __future__ import annotations
-
-import html
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from proctor.pages import notes
 
 # No scripts, and nothing from anywhere else: pages are read without a network. Figures lie beside the page.
 POLICY = (
@@ -32,9 +25,10 @@ _STYLE = """<style>
 .rendered_html table, .proctor-table table, div.output_html table {
   border-collapse: collapse; margin: 0.6em 0; display: block; max-width: 100%; overflow-x: auto; width: auto; }
 .rendered_html th, .rendered_html td, .proctor-table th, .proctor-table td, div.output_html th, div.output_html td {
-  padding: 0.25em 0.7em; border: 1px solid #cccccc; text-align: left; vertical-align: top; }
+  padding: 0.25em 0.7em; border: 1px solid var(--proctor-line, #cccccc); text-align: left; vertical-align: top; }
 .proctor-table th, .proctor-table td, div.output_html th, div.output_html td { text-align: right; }
-.proctor-table th, .rendered_html th, div.output_html th { font-weight: bold; background: #f5f5f5; }
+.proctor-table th, .rendered_html th, div.output_html th { font-weight: bold;
+  background: var(--proctor-head, #f5f5f5); }
 div.output pre, div.output_area pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 math { font-size: 1.1em; }
 math[display="block"] { margin: 0.6em 0; overflow-x: auto; }
@@ -50,18 +44,19 @@ math menclose[notation~="box"] { border: 1px solid; padding: 0.2em; }
 math menclose[notation~="updiagonalstrike"], math menclose[notation~="horizontalstrike"],
 math menclose[notation~="downdiagonalstrike"] {
   background: linear-gradient(to top right, transparent 46%, currentColor 46%, currentColor 54%, transparent 54%); }
-.proctor-tex, .proctor-refused { border-bottom: 2px dotted #8a6d3b; background: #fcf8e3; color: inherit; }
+.proctor-note { border: 1px solid var(--proctor-edge, #8a6d3b); background: var(--proctor-note, #fcf8e3);
+  padding: 0.4em; margin: 0.3em 0; }
+.proctor-note pre { background: none; border: none; white-space: pre-wrap; }
+.proctor-aside { color: var(--proctor-aside, #767676); font-size: 90%; margin: 0.3em 0; }
+.proctor-tex, .proctor-refused { border-bottom: 2px dotted var(--proctor-edge, #8a6d3b);
+  background: var(--proctor-note, #fcf8e3); color: inherit; }
 .proctor-tex { white-space: pre-wrap; }
 </style>
 """
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.*)$", re.MULTILINE)
-_NUMBER = re.compile(r"\b(\d+(?:\.\d+)+)((?:[ \t]*\([a-z]\))?(?:[ \t]+[ivx]+\b)?)([ \t]*[,–-])?")
-_PART = re.compile(r"^\*\*(\([a-z]\))\*\*", re.MULTILINE)
-_ENTRY = re.compile(r'(<li><a href="#)([^"]*)(">)(Test cell|Coding free-response|Written response|Task)(</a>)')
 
 
-def framed(page: str, cells: Iterable[Mapping[str, Any]], scripts: bool) -> str:
-    """A drawn page with its style, its policy, and the names of questions in its list of contents.
+def framed(page: str, scripts: bool) -> str:
+    """A drawn page with its style and its policy.
 
     Args:
         scripts: whether scripts may run in it; then it is for whoever serves it to say which.
@@ -69,34 +64,4 @@ def framed(page: str, cells: Iterable[Mapping[str, Any]], scripts: bool) -> str:
     head, end, body = page.partition("</head>")
     if not scripts:
         head = head.replace("<head>", f"<head>\n{_META}", 1)
-    contents, begin, rest = body.partition('<div id="notebook"')
-    names = question_names(cells) if 'id="toc"' in contents else {}
-
-    def entry(match: re.Match) -> str:
-        before, name, between, words, after = match.groups()
-        if not names.get(name):
-            return match[0]
-        words = html.escape(name) if words == "Test cell" else words.lower()
-        return f"{before}{name}{between}{html.escape(names[name])} · {words}{after}"
-
-    return f"{head}{_STYLE}{end}{_ENTRY.sub(entry, contents)}{begin}{rest}"
-
-
-def question_names(cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Numbers of questions, "2.1 (a)", by the grade_id of a graded cell: as staff's texts before it tell."""
-    found: dict[str, str] = {}
-    number = part = ""
-    for cell in cells:
-        source = "".join(cell.get("source", ""))
-        metadata = cell.get("metadata", {})
-        nbgrader = metadata.get("nbgrader", {})
-        if nbgrader.get("grade") or nbgrader.get("task"):
-            found[nbgrader.get("grade_id", "")] = " ".join(f"{number} {part}".split())
-        elif cell.get("cell_type") == "markdown" and not notes.is_students(metadata) and not notes.is_note(metadata):
-            for match in re.finditer(rf"{_HEADING.pattern}|{_PART.pattern}", source, re.MULTILINE):
-                if match[1] is None:
-                    part = match[2]
-                elif named := _NUMBER.search(match[1]):
-                    # "(a) – (c)" are parts that are named below.
-                    number, part = named[1], "" if named[3] else named[2]
-    return found
+    return f"{head}{_STYLE}{end}{body}"

@@ -7,11 +7,9 @@ from typing import Any
 
 KEY = "proctor"
 _NOTE, _ASIDE = "note", "aside"
-_BOX = (
-    '<div class="proctor-note" style="border: 1px solid #8a6d3b; background: #fcf8e3; padding: 0.4em; margin: 0.3em 0">'
-    "{}</div>"
-)
-_ASIDE_LINE = '<div class="proctor-aside" style="color: #767676; font-size: 90%; margin: 0.3em 0">{}</div>'
+# How they look is for the page to say, see `proctor.pages.frame`.
+_BOX = '<div class="proctor-note">{}</div>'
+_ASIDE_LINE = '<div class="proctor-aside">{}</div>'
 
 
 # A cell or an output whose text a student wrote: it is stored as `proctor.pages.written` has it.
@@ -57,12 +55,15 @@ def is_note(metadata: Any) -> bool:
     return isinstance(metadata, dict) and metadata.get(KEY) in (_NOTE, _ASIDE)
 
 
+def is_aside(metadata: Any) -> bool:
+    """Whether these are the metadata of an output in which the engine says what is neither good nor bad."""
+    return isinstance(metadata, dict) and metadata.get(KEY) == _ASIDE
+
+
 def box(text: str) -> str:
     """HTML of a note with a text that may hold anything."""
     text = html.escape(text)
-    return _BOX.format(
-        f'<b>From the grading</b><pre style="background: none; border: none; white-space: pre-wrap">{text}</pre>'
-    )
+    return _BOX.format(f"<b>From the grading</b><pre>{text}</pre>")
 
 
 def refused_box(what: list[str]) -> str:

@@ -28,7 +28,7 @@ from proctor.jobs.crew import Crew
 from proctor.jobs.job import Accident, Job
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
-from proctor.plugin import busy, gradebook_file, last_words, partial, points
+from proctor.plugin import busy, gradebook_file, last_words, partial, points, unjudged
 from proctor.plugin.batch import Batch
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Begun, Finished
@@ -141,7 +141,8 @@ class Autograde(Batch):
         if finished and not self.force and not (again and self.regrade_stale):
             self.log.info("Skipping existing assignment: %s", destination)
             word = f"graded before ({again} since)" if again else "graded before"
-            self._outcomes[student_id] = graded(0, *done.not_found(), word)
+            open_ = unjudged.found(self._root, assignment_id, student_id, names)
+            self._outcomes[student_id] = graded(0, *done.not_found(), word, unjudged.said(open_))
             return False
         self._current.begin(student_id, done, again)
         self._work.before = done.state()
@@ -274,7 +275,8 @@ class Autograde(Batch):
             self._outcomes[student_id] = f"partly graded: not {', '.join(failed)}; see the log"
         else:
             word = self._current.outcome(student_id)
-            self._outcomes[student_id] = graded(notes, *not_found, word)
+            open_ = unjudged.found(self._root, assignment_id, student_id, self._expected())
+            self._outcomes[student_id] = graded(notes, *not_found, word, unjudged.said(open_))
 
     def _expected(self) -> list[str]:
         assignment, pattern = self.coursedir.assignment_id, self.coursedir.notebook_id
@@ -326,6 +328,7 @@ class Autograde(Batch):
         record = verdict.record_path(self._root, submission.assignment, submission.student, submission.notebook)
         record.unlink(missing_ok=True)
         points.clear(self.coursedir, submission.assignment, submission.student, [submission.notebook])
+        unjudged.queue(self.coursedir, submission.assignment, submission.student, submission.notebook)
 
     def _submitted(self, assignment_id: str, student_id: str) -> Path:
         return Path(self.coursedir.format_path(self.coursedir.submitted_directory, student_id, assignment_id))

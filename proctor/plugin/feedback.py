@@ -21,8 +21,11 @@ from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.notes import note_output
 from proctor.pages.page import draw_page
+from proctor.pages.report_html import said_html
+from proctor.pages.template import KEY, SUMMARY
 from proctor.plugin.page_grades import course_root
-from proctor.settings import Proctor
+from proctor.plugin.reveal import LEVEL, SOURCE, model_answers
+from proctor.settings import ALL, KIND, Proctor
 
 _INSTEAD = (
     "This page could not be drawn. Your points are not touched by that. Ask the course staff to look at your notebook."
@@ -47,8 +50,11 @@ class FeedbackExporter(HTMLExporter):
             preprocess=False,
             instead=_INSTEAD,
         )
+        names = resources.get("nbgrader", {})
         for line in page.notes:
-            self.log.warning("%s: %s", resources.get("nbgrader", {}).get("student", ""), line)
+            self.log.warning("%s: %s", names.get("student", ""), line)
+        if not page.drawn and names.get(SUMMARY):
+            return said_html(resources["metadata"]["name"], _INSTEAD, names[SUMMARY]), resources
         return page.html, resources
 
 
@@ -61,25 +67,41 @@ class SafeFeedback(NbGraderPreprocessor):
     def preprocess(
         self, nb: nbformat.NotebookNode, resources: ResourcesDict
     ) -> tuple[nbformat.NotebookNode, ResourcesDict]:
-        """Make a notebook fit for the student; without a record nothing is said about test cells but that."""
+        """Make a notebook fit for the student; without a record nothing is said about test cells but that.
+
+        What is hidden stays so unless ``resources["nbgrader"]`` names a higher level (`proctor.plugin.reveal`).
+        """
         names = resources["nbgrader"]
         try:
             path = verdict.record_path(course_root(self), names["assignment"], names["student"], names["notebook"])
             verdicts = verdict.load(path).verdicts
         except ProctorError:
             verdicts = {}
+        level = names.get(LEVEL, KIND)
+        models = model_answers(names[SOURCE]) if level == ALL else {}
         for cell in nb.cells:
+            # A step that comes later puts it there; nothing else may.
+            cell.metadata.pop(KEY, None)
+            if notebook_cells.grade_id(cell) in models:
+                cell.metadata[KEY] = {"model": models[notebook_cells.grade_id(cell)]}
             if notebook_cells.role(cell) != "test":
                 continue
-            cell.source = _public(cell.source)
             found = verdicts.get(notebook_cells.grade_id(cell))
-            text = (
-                found.student_text if found else "There is no verdict on this question. The course staff has been told."
-            )
+            cell.metadata[KEY] = {"text": ""}
+            if level != KIND:
+                cell.metadata[KEY] |= {"hidden": _hidden(cell.source), "staff": found.staff_text if found else ""}
+            cell.source = _public(cell.source)
+            text = found.student_text if found else verdict.OUR_FAULT
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text + "\n")] if text else []
             if found and found.mistakes:
                 cell.outputs.append(nbformat.from_dict(note_output(verdict.mistakes_text(found.mistakes))))
+            cell.metadata[KEY]["text"] = text
         return nb, resources
+
+
+def _hidden(source: str) -> str:
+    regions, _ = notebook_cells.scan_regions(source, "HIDDEN TESTS")
+    return "\n".join(one.text.strip("\n") for one in regions)
 
 
 def _public(source: str) -> str:

@@ -17,11 +17,15 @@ from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.pages.report_html import INDEX, index_html
+from proctor.pages.template import write_template
 from proctor.plugin import busy, gradebook_file, last_words, room
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.page_grades import write_template
 from proctor.plugin.page_state import PageState, states
+from proctor.plugin.reporting import report_of
+from proctor.plugin.reveal import LEVEL, SOURCE, level_now
 from proctor.sandbox.folders import OwnFolder
+from proctor.settings import Proctor
 from proctor.staff_files import staff_only
 
 
@@ -44,8 +48,12 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         try:
             self._lateness = Lateness(self)
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
+            assignment = self.coursedir.assignment_id
+            self._level, why = level_now(Proctor(parent=self), self.coursedir, self._lateness, assignment)
         except ProctorError as error:
             self._refuse(f"no page was made: {error}")
+        if why:
+            self.log.warning(why)
         folder = OwnFolder("template-")
         try:
             if self._own_template:
@@ -98,13 +106,41 @@ class GenerateFeedback(NbgraderGenerateFeedback):
 
     def _make(self, assignment: str, student: str) -> None:
         if not self.init_destination(assignment, student):
+            if self._now:
+                self._write_index(assignment, student)
             return
         self.run_pre_convert_hook()
         self.init_assignment(assignment, student)
         for notebook in self.notebooks:
             self.convert_single_notebook(notebook)
+        self._write_index(assignment, student)
         self.set_permissions(assignment, student)
         self.run_post_convert_hook()
+
+    def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
+        """Resources with how much of what is hidden a page shows, and where the model answers lie."""
+        resources = super().init_single_notebook_resources(notebook_filename)
+        source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", self.coursedir.assignment_id))
+        resources["nbgrader"] |= {LEVEL: self._level, SOURCE: str(source / Path(notebook_filename).name)}
+        return resources
+
+    def _write_index(self, assignment: str, student: str) -> None:
+        """The list of a submission's pages beside them, if it is not the one that is there."""
+        folder = Path(self._format_dest(assignment, student))
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                report = report_of(self.coursedir, self._lateness, gradebook.find_submission(assignment, student))
+            except MissingEntry:
+                return
+        names = {one.name for one in report.notebooks}
+        if INDEX in names or not folder.is_dir():
+            # A notebook of that name has its page there.
+            return
+        made = index_html(report, {name for name in names if (folder / f"{name}.html").is_file()})
+        path = folder / f"{INDEX}.html"
+        if not path.is_file() or path.read_text(encoding="utf-8") != made:
+            path.unlink(missing_ok=True)
+            path.write_text(made, encoding="utf-8")
 
     def _refuse(self, why: str) -> NoReturn:
         # The command ends without a word of its own; the formgrader shows the log.
@@ -120,6 +156,7 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         if student_id in (self.coursedir.student_id_exclude or "").split(","):
             return False
         self._held.close()
+        self._now = {}
         try:
             self._held.enter_context(busy.held(self._root, assignment_id, student_id, "turned into pages"))
         except ProctorError as error:
@@ -157,7 +194,7 @@ class GenerateFeedback(NbgraderGenerateFeedback):
     def _states(self, assignment_id: str, student_id: str) -> dict[str, str]:
         """What the pages would show; without those of which that can't be said, and these are made."""
         try:
-            return states(self.coursedir, self._lateness, assignment_id, student_id)
+            return states(self.coursedir, self._lateness, assignment_id, student_id, self._level)
         except (OSError, MissingEntry):
             return {}
         except ProctorError as error:

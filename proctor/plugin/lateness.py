@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import List
 from traitlets.config import Configurable
@@ -54,6 +54,11 @@ class Lateness:
         """When a submission of the gradebook is due; an extension that the gradebook itself has counts too."""
         usual = submission.duedate if submission.assignment.duedate is not None else None
         return self.due(submission.assignment.name, submission.student.id, usual)
+
+    def last_due(self, assignment: Assignment) -> datetime.datetime | None:
+        """When it is due for whoever has longest, in UTC without a zone; None if that is never."""
+        times = [self.due_for(one) for one in assignment.submissions] + [assignment.duedate]
+        return None if None in times else max([*times, *self._extensions.get(assignment.name, {}).values()])
 
     def seconds(self, submission: SubmittedAssignment) -> float:
         """How late it was handed in; 0 if it was not, or nobody knows."""

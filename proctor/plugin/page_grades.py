@@ -1,31 +1,25 @@
-"""Points and comments on a student's page: what has no points yet says so, and doesn't count as 0."""
+"""Points, states and the summary on a student's page: what has no points yet says so, and doesn't count as 0."""
 
 from __future__ import annotations
 
-import re
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbgrader.server_extensions.formgrader
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import GetGrades
-from nbgrader.utils import is_grade, is_task
-from traitlets.config import Config
 
+from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.purposes import DEMO, purpose
+from proctor.pages import notes
+from proctor.pages.report import EMPTY, FAILED, NOT_JUDGED, SIGNS, WAITING, WORDS, NotebookReport, in_points, number
+from proctor.pages.report_html import like_html, summary_html
+from proctor.pages.template import KEY, SUMMARY, TITLE
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.standing import WAITS, open_cells
+from proctor.plugin.reporting import head_of, notebook_report
+from proctor.running.needed import SKIPPED
 
-OPEN = "proctor_open"
-_NAME = "proctor_feedback"
-_WORDS = {WAITS: "waiting for a TA"}
-_OTHER = "not judged yet"
-_TEMPLATE = Path(nbgrader.server_extensions.formgrader.__file__).parent / "templates" / "feedback" / "index.html.j2"
-# What nbgrader's template says of points, and what is to stand there. Each has to be found.
-_POINTS = re.compile(r"\{\{ cell\.metadata\.nbgrader\.score \| float \| round\(2\) \}\}")
-_SHOWN = "{{ cell.metadata.nbgrader." + OPEN + " or (cell.metadata.nbgrader.score | float | round(2)) }}"
-_TOTAL = "{{ resources.nbgrader.max_score | float | round(2) }})"
-_SO_FAR = _TOTAL[:-1] + "{{ resources.nbgrader." + OPEN + " }})"
+_CLASSES = {WAITING: "open", NOT_JUDGED: "open", FAILED: "failed", EMPTY: "failed"}
 
 
 class PageGrades(GetGrades):
@@ -38,41 +32,48 @@ class PageGrades(GetGrades):
         with Gradebook(names["db_url"]) as gradebook:
             submission = gradebook.find_submission(names["assignment"], names["student"])
             notebook = next(one for one in submission.notebooks if one.name == names["notebook"])
-            found = open_cells(course_root(self), names["assignment"], names["student"], notebook)
-            penalty = Lateness(self).penalties(submission)[notebook.name] or 0.0
-            left = sum(grade.max_score for grade in notebook.grades if grade.name in found)
-            names |= {
-                "late_penalty": penalty,
-                "score": notebook.score - penalty,
-                "max_score": notebook.max_score - left,
-                OPEN: _so_far(len(found), left),
-            }
+            lateness = Lateness(self)
+            penalty = lateness.penalties(submission)[notebook.name]
+            report = notebook_report(course_root(self), submission, notebook, penalty, nb.cells)
+            head = head_of(lateness, submission)
+        names |= {"late_penalty": report.penalty, "score": report.score, "max_score": report.judged}
+        names |= {SUMMARY: summary_html(head, report), TITLE: report.title}
+        known = dict(marks(report))
         for cell in nb.cells:
-            if is_grade(cell) or is_task(cell):
-                said = found.get(cell.metadata.nbgrader["grade_id"])
-                cell.metadata.nbgrader[OPEN] = _WORDS.get(said, _OTHER) if said else ""
+            shown = cell.metadata.pop(KEY, {})
+            name = notebook_cells.grade_id(cell)
+            if notebook_cells.role(cell) == "test":
+                cell.metadata[KEY] = {"kind": "check", **shown, **known.get(name, {})}
+            elif notebook_cells.role(cell) in ("solution", "manual", "task"):
+                cell.metadata[KEY] = {"kind": "answer", "cell": name, **shown, **known.get(name, {})}
+            elif _is_skipped(cell):
+                cell.metadata[KEY] = {"kind": "demo"}
         return nb, resources
 
 
-def write_template(folder: Path) -> Config:
-    """Write nbgrader's template of a student's page, changed to show the marks.
+def marks(report: NotebookReport) -> Iterator[tuple[str, dict[str, str]]]:
+    """What the template shows of each graded cell, by its grade_id."""
+    for question in report.questions:
+        for part in question.parts:
+            whole = in_points(part.possible)
+            points = whole if part.points is None else f"{number(part.points)} of {whole}"
+            yield (
+                part.cell,
+                {
+                    "cell": part.cell,
+                    "class": _CLASSES.get(part.state, part.state),
+                    "sign": SIGNS[part.state],
+                    "words": WORDS[part.state],
+                    "points": points,
+                    "label": " · ".join(one for one in (question.number, part.cell) if one),
+                    "like": like_html(part),
+                },
+            )
 
-    Args:
-        folder: where to write it.
 
-    Returns:
-        Configuration of an exporter by which the template is found.
-    """
-    text = _TEMPLATE.read_text(encoding="utf-8")
-    made, count = _POINTS.subn(lambda _: _SHOWN, text)
-    if not count or _TOTAL not in made:
-        raise RuntimeError(f"{_TEMPLATE} is not the one that this was written for; install the pinned nbgrader")
-    own = folder / _NAME
-    own.mkdir()
-    (own / _TEMPLATE.name).write_text(made.replace(_TOTAL, _SO_FAR, 1), encoding="utf-8")
-    shutil.copyfile(_TEMPLATE.with_name("conf.json"), own / "conf.json")
-    places = [str(folder), str(_TEMPLATE.parents[1])]
-    return Config({"HTMLExporter": {"template_name": _NAME, "extra_template_basedirs": places}})
+def _is_skipped(cell: Any) -> bool:
+    said = [one for one in cell.get("outputs", []) if notes.is_aside(one.get("metadata"))]
+    return purpose(cell) == DEMO and any("".join(one["data"].get("text/plain", "")) == SKIPPED for one in said)
 
 
 def course_root(step: Any) -> Path:
@@ -81,9 +82,3 @@ def course_root(step: Any) -> Path:
     while parent is not None and not hasattr(parent, "coursedir"):
         parent = parent.parent
     return Path(parent.coursedir.root if parent is not None else ".").resolve()
-
-
-def _so_far(count: int, points: float) -> str:
-    if not count:
-        return ""
-    return f" so far; {count} {'answer is' if count == 1 else 'answers are'} not graded yet, {points:g} points"

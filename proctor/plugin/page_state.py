@@ -85,8 +85,13 @@ def with_code(state: str) -> str:
     return f"{state}:{code_digest('pages', 'plugin')}"
 
 
-def states(coursedir: CourseDirectory, lateness: Lateness, assignment: str, student: str) -> dict[str, str]:
+def states(
+    coursedir: CourseDirectory, lateness: Lateness, assignment: str, student: str, level: str = ""
+) -> dict[str, str]:
     """By notebook what a student's pages would show, made with the code of now.
+
+    Args:
+        level: how much of what is hidden they show.
 
     Raises:
         MissingEntry: the gradebook has no such submission.
@@ -96,7 +101,9 @@ def states(coursedir: CourseDirectory, lateness: Lateness, assignment: str, stud
     with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
         submission = gradebook.find_submission(assignment, student)
         found = PageState(coursedir, assignment, student).now(submission, lateness)
-    return {name: with_code(one) for name, one in found.items()}
+        # These stand on a page without being worth another release.
+        more = f"{submission.timestamp}, {lateness.due_for(submission)}, {level}"
+    return {name: f"{with_code(one)}:{more}" for name, one in found.items()}
 
 
 def refuse_older(coursedir: CourseDirectory, lateness: Lateness, submission: SubmittedAssignment) -> None:

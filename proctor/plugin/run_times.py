@@ -10,7 +10,9 @@ from proctor.intake.copier import printable
 _SHOWN = 10
 
 
-def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), word: str = "graded") -> str:
+def graded(
+    notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), word: str = "graded", unjudged: str = ""
+) -> str:
     """What became of a submission that was graded to its end: what was not found first, harmless notes last.
 
     Args:
@@ -18,8 +20,9 @@ def graded(notes: int, lost: Mapping[str, str], unreadable: Sequence[str] = (), 
         lost: why a notebook has no answers, by notebook.
         unreadable: files in which more may lie.
         word: for the grading itself.
+        unjudged: which checks could not be judged, in words.
     """
-    parts = []
+    parts = [unjudged] if unjudged else []
     for why in dict.fromkeys(sorted(lost.values())):
         names = sorted(name for name, said in lost.items() if said == why)
         what = "1 notebook was" if len(names) == 1 else f"{len(names)} notebooks were"

@@ -13,6 +13,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.preprocessors import SaveAutoGrades as NbgraderSaveAutoGrades
 from nbgrader.utils import compute_checksum, is_grade, is_solution, is_task
 
+from proctor.plugin import unjudged
 from proctor.plugin.reading import Reading
 from proctor.stations import timed
 
@@ -43,13 +44,17 @@ class KeepSource(NbGraderPreprocessor):
 
 
 class SaveGrades(NbgraderSaveAutoGrades):
-    """Writes autograded points; an answer that a TA has read and that is the same stays read."""
+    """Writes autograded points; an answer that a TA has read and that is the same stays read.
+
+    What could not be judged waits for a TA, as answers do.
+    """
 
     @timed("gradebook")
     def preprocess(self, nb: Any, resources: dict) -> tuple[Any, dict]:
-        """Write the points of a notebook; needs ``resources["proctor"]``, with ``root`` and ``answers``."""
+        """Write the points of a notebook; needs ``resources["proctor"]``, with ``root``, ``answers`` and ``graded``."""
         names, ours = resources["nbgrader"], resources["proctor"]
         reading = Reading(ours["root"], names["assignment"], names["student"])
+        self._unjudged = unjudged.names_of(ours["graded"].record) if ours.get("graded") else []
         self._before, self._answers = reading.known(names["notebook"]), dict(ours["answers"])
         nb, resources = super().preprocess(nb, resources)
         # Only now: should this stop before, the answers are to be read.
@@ -63,6 +68,9 @@ class SaveGrades(NbgraderSaveAutoGrades):
         read = grade.manual_score is not None and not grade.needs_manual_grade
         super()._add_score(cell, resources)
         grade = self.gradebook.find_grade(*place)
+        if grade.manual_score is None and name in self._unjudged:
+            grade.needs_manual_grade = True
+            self.gradebook.db.commit()
         if name not in self._answers and is_grade(cell):
             # Points that staff have put over a test's hold for what the test said then.
             self._answers[name] = f"points: {grade.auto_score}"

@@ -3,18 +3,31 @@
 import base64
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import nbformat
-import nbgrader
 import pytest
 from formgrader_server import Server
 from page_text import IN_BROWSER, graded, normal
-from traitlets.config import Config
 from unlucky_pages import TEXTS, picture
 
+from proctor.pages.report import (
+    FAILED,
+    NOT_JUDGED,
+    PASSED,
+    WAITING,
+    Mistake,
+    NotebookReport,
+    Part,
+    Question,
+    Report,
+)
+from proctor.pages.report_html import index_html, summary_html
+from proctor.pages.template import KEY, SUMMARY, TITLE, write_template
+from proctor.plugin import page_grades
 from proctor.plugin.feedback import FeedbackExporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,6 +38,18 @@ pytestmark = [
 ]
 PICTURES = "See ![](attachment:p.png), ![](curve.jpg) and <img src='attachment:p.png'>."
 TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
+
+
+AXE = "axe-core/axe.min.js"
+AXE_PLACES = [one / "node_modules" for one in Path(__file__).resolve().parents]
+QUESTIONS = (
+    Question("1.1", "Doubling", (Part("q1_test", PASSED, 2.0, 2.0),)),
+    Question("1.2", "A unit", (Part("q2_test", FAILED, 0.0, 2.0, "unit — wrong value", (Mistake("norm", "divide"),)),)),
+    Question("1.3", "Both", (Part("q3_test", NOT_JUDGED, None, 2.0),)),
+    Question("1.4 (a)", "Why", (Part("q4_why", WAITING, None, 1.0, comment=True),)),
+)
+NOTEBOOK = NotebookReport("ex", "The exercise", QUESTIONS, 0.5, ("cell 3 was stopped",), "ab" * 32)
+REPORT = Report("hw", "ada", "2026-03-01 12:07 UTC", "2026-03-01 12:00 UTC", 420.0, "that costs nothing", (NOTEBOOK,))
 
 
 def notebook() -> dict:
@@ -41,22 +66,20 @@ def notebook() -> dict:
 def addresses(tmp_path_factory):
     """Where the two pages are, by name."""
     folder = tmp_path_factory.mktemp("pages")
-    # As nbgrader's GenerateFeedback has it.
-    templates = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
-    config = Config()
-    config.HTMLExporter.template_name = "feedback"
-    config.HTMLExporter.extra_template_basedirs = [str(templates / "templates")]
-    config.HTMLExporter.extra_template_paths = [
-        str(templates / "static" / "node_modules" / "bootstrap" / "dist" / "css")
-    ]
     page = nbformat.from_dict(notebook())
+    marks = dict(page_grades.marks(NOTEBOOK))
     for cell in page.cells:
-        cell.metadata.setdefault("nbgrader", {}).update(score=1.0, comment=None)
-    scores = {"notebook": "ex", "score": 6.0, "max_score": 7.0, "late_penalty": 0}
-    resources = {"metadata": {"name": "ex"}, "nbgrader": scores}
-    made, _ = FeedbackExporter(config=config).from_notebook_node(page, resources)
-    assert 'id="toc"' in made
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in marks:
+            kind = "check" if cell.cell_type == "code" else "answer"
+            texts = {"kind": kind, "text": "what was expected, and what came", "model": "as it could be"}
+            cell.metadata[KEY] = texts | marks[name]
+            cell.metadata.nbgrader.update(comment="Well *said*")
+    names = {"notebook": "ex", SUMMARY: summary_html(REPORT, NOTEBOOK), TITLE: NOTEBOOK.title}
+    config = write_template(folder)
+    made, _ = FeedbackExporter(config=config).from_notebook_node(page, {"metadata": {"name": "ex"}, "nbgrader": names})
     (folder / "feedback.html").write_text(made, encoding="utf-8")
+    (folder / "index.html").write_text(index_html(REPORT, {"ex"}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
         server = Server(folder)
@@ -66,6 +89,7 @@ def addresses(tmp_path_factory):
             yield {
                 "formgrader": f"http://127.0.0.1:{server.port}{address}",
                 "feedback": (folder / "feedback.html").as_uri(),
+                "index": (folder / "index.html").as_uri(),
             }
         finally:
             server.process.terminate()
@@ -152,3 +176,54 @@ def test_the_keys_of_the_formgrader_work(browser, addresses):
     assert page.evaluate("document.activeElement === document.body")
     page.locator(".help").click()
     assert "Move to the next score or comment input" in page.locator("#help-dialog").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("name", ["feedback", "index"])
+def test_a_students_page_fits_and_can_be_read_by_everybody(browser, addresses, name, width, theme):
+    context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(addresses[name])
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground, text = page.evaluate("(one => [one.backgroundColor, one.color])(getComputedStyle(document.body))")
+    assert (sum(map(int, re.findall(r"\d+", ground))) < 200) is (theme == "dark")
+    assert (sum(map(int, re.findall(r"\d+", text))) > 500) is (theme == "dark")
+    axe = next((place / AXE for place in AXE_PLACES if (place / AXE).is_file()), None)
+    if axe is None:
+        context.close()
+        pytest.skip("no axe-core here: npm install axe-core, in this folder or a folder above")
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    context.close()
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious] == []
+
+
+def test_on_paper_a_dark_page_is_light(browser, addresses):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(addresses["feedback"])
+    page.emulate_media(media="print", color_scheme="dark")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    assert page.pdf().startswith(b"%PDF")
+    page.close()
+
+
+def test_what_passed_is_folded_and_links_lead_to_what_did_not(browser, addresses):
+    page = Opened(browser, addresses["feedback"]).page
+    assert page.locator("details.check.passed").count() == 1
+    assert not page.locator("details.check.passed .input_area").is_visible()
+    failed = page.locator(".check.failed")
+    assert "✗ failed · 0 of 2 points" in failed.inner_text()
+    assert "what was expected, and what came" in failed.inner_text()
+    assert "What went wrong looks like this" in failed.inner_text()
+    page.get_by_role("link", name="unit — wrong value").click()
+    assert page.evaluate("document.querySelector(':target').classList.contains('failed')")
+    borders = [
+        page.locator(one).evaluate("one => getComputedStyle(one).borderTopStyle + getComputedStyle(one).borderTopWidth")
+        for one in (".check.passed", ".check.failed", ".check.open")
+    ]
+    assert len(set(borders)) == 3
+    page.close()

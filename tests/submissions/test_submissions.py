@@ -192,7 +192,7 @@ def test_nothing_was_harmed(course):
 def test_no_file_of_a_submission_lies_in_wait(course):
     # Of a student's files nothing but pictures lies beside the graded notebook and the page.
     for case in CASES:
-        for top, made in (("autograded", {"exercise.ipynb"}), ("feedback", {"exercise.html"})):
+        for top, made in (("autograded", {"exercise.ipynb"}), ("feedback", {"exercise.html", "index.html"})):
             folder = course.folder / top / case.name / exercise.ASSIGNMENT
             found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
             assert found == made | {"figures/map.txt"}, case.name

@@ -301,8 +301,38 @@ def test_a_mistake_of_the_test_is_told_to_staff(run):
     result = run(HEAD + PROBE + "check_equal(dubble(2), 5)\n", gives(5))
     assert "correct the test" in result["note"]
     assert "line 6" in result["note"]
+    assert result["kind"] == "no verdict"
     result = run(HEAD + PROBE + "check_equal(double(2)['a'], 5)\n", gives(5))
     assert "answer or the test" in result["note"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "kind"),
+    [
+        ("load_corpus('grimm', '/nowhere')", "no verdict"),
+        ("open('/nowhere/data.txt')", "no verdict"),
+        ("raise MemoryError", "no verdict"),
+        ("import a_package_that_is_missing", "no verdict"),
+        ("answer['a']", "exception: TypeError"),
+        ("assert answer == 6", "failed"),
+        ("check_equal(answer, 6)", "wrong value"),
+    ],
+)
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_a_check_itself_lacks_is_no_verdict_and_an_answers_fault_is_one(run, failing, kind, hidden):
+    needs = "from dl1.errors import CourseError\ndef load_corpus(*names):\n    raise CourseError('no such book')\n"
+    tail = HIDDEN.format(failing) if hidden else f"{failing}\n"
+    result = run(HEAD + PROBE + needs + "answer = double(2)\ncheck_equal(answer, 5)\n" + tail, gives(5))
+    assert (result["passed"], result["kind"]) == (False, kind)
+    if kind == "no verdict":
+        assert (result["message"], result["name"]) == ("", "")
+        assert "has not what it needs" in result["note"]
+
+
+def test_an_answer_can_not_say_that_the_checker_lacks_something(run):
+    for name in ("OSError", "MemoryError", "ImportError", "CourseError"):
+        result = run(HEAD + PROBE + "check_equal(double(2), 5)\n", raises(name, "Exception"))
+        assert result["kind"].startswith("exception")
 
 
 def test_lines_after_the_hidden_part_show_nothing_of_an_answer(run):
@@ -333,7 +363,7 @@ def test_cell_is_a_module_of_its_own(run):
     result = run(source, gives(5))
     assert result["passed"], result["staff_text"]
     # Nothing of one cell is there in the next.
-    assert run(HEAD + PROBE + "known()\n", gives(5))["kind"] == "exception: NameError"
+    assert "NameError" in run(HEAD + PROBE + "known()\n", gives(5))["note"]
 
 
 def test_random_numbers_repeat_and_depend_on_the_key(run):

@@ -279,6 +279,34 @@ def test_a_checker_that_ends_over_a_cell_costs_that_cell(accident, note, times):
     assert [[cell["grade_id"] for cell in job["cells"]] for job in jobs] == [["q1", "q2", "q3"], ["q3"]]
 
 
+@pytest.mark.parametrize(("by_checker", "kind"), [(True, "no verdict"), (False, "time-out")])
+def test_whoever_used_up_the_time_pays_for_it(by_checker, kind, monkeypatch):
+    clock, received = Clock(), checking._next
+
+    def next_word(*args):
+        word = received(*args)
+        clock.time += 100.0 if by_checker and "verdict" in word[0] else 0.0
+        return word
+
+    monkeypatch.setattr(checking, "_next", next_word)
+
+    def script(checker, names):
+        checker.begin("q1")
+        checker.ask("q1")
+        checker.judge("q1")
+        checker.begin("q2")
+        checker.ask("q2")
+
+    def ask(*_):
+        clock.time += 0.0 if by_checker else 100.0
+        return {"ok": True}, b"answer"
+
+    verdicts, _, _ = checked(script, ["q1", "q2"], ask=ask, budget=Budget("the notebook", 90.0, clock=clock))
+    assert verdicts["q2"].kind == kind
+    assert "the time for the notebook was used up (90 seconds)" in verdicts["q2"].notes[0]
+    assert ("a TA will look" in verdicts["q2"].student_text) is by_checker
+
+
 def test_a_checker_that_takes_too_much_is_stopped_and_costs_that_cell():
     def script(checker, names):
         checker.begin(names[0])

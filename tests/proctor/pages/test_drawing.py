@@ -201,3 +201,13 @@ def test_what_is_no_notebook_gives_no_page_and_a_reason(text):
     found = drawing.draw_here(job, LIMITS)
     assert found["html"] is None
     assert found["why"]
+
+
+def test_a_text_on_a_page_stands_below_its_headings_and_keys_reach_what_is_wide():
+    text = '<h1 id="x">a</h1><h6>b</h6><header>c</header><code>&lt;h1&gt;</code>'
+    assert drawing.below_the_page(text) == '<h2 id="x">a</h2><h6>b</h6><header>c</header><code>&lt;h1&gt;</code>'
+    made = drawing.below_the_page('<table class="t"><tr><td>1</td></tr></table><math xmlns="m" display="block">')
+    wide = '<div class="proctor-wide" tabindex="0" role="group" aria-label="table">'
+    assert made == (
+        f'{wide}<table class="t"><tr><td>1</td></tr></table></div><math tabindex="0" xmlns="m" display="block">'
+    )

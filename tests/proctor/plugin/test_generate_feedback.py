@@ -16,11 +16,12 @@ from traitlets.config import Configurable
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.pages.page import Page
-from proctor.plugin import feedback, page_grades
+from proctor.pages.template import KEY
+from proctor.plugin import feedback
 from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
 from proctor.plugin.generate_feedback import GenerateFeedback
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.page_grades import PageGrades, write_template
+from proctor.plugin.page_grades import PageGrades
 from proctor.plugin.page_state import refuse_older
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
@@ -54,20 +55,25 @@ class App(Configurable):
 def make(course, force: bool = False, **sections) -> list[str]:
     """Makes pages; of which students it made any."""
     steps = {"exporter_class": FeedbackExporter, "preprocessors": [SafeFeedback, PageGrades]}
-    before = {path: path.stat().st_mtime_ns for path in course.root.glob("feedback/*/*/*.html")}
+    before = {path: path.stat().st_mtime_ns for path in course.root.glob(f"feedback/*/*/{NOTEBOOK}.html")}
     parent = App(config=config(GenerateFeedback=steps, **sections))
     directory = course.directory()
     directory.student_id = "*"
     step = GenerateFeedback(coursedir=directory, parent=parent, force=force)
     step.log = logging.getLogger("feedback")
     step.start()
-    pages = sorted(course.root.glob("feedback/*/*/*.html"))
+    pages = sorted(course.root.glob(f"feedback/*/*/{NOTEBOOK}.html"))
     return [path.parent.parent.name for path in pages if before.get(path) != path.stat().st_mtime_ns]
 
 
-def scores(course, student: str) -> list[str]:
+def shown(course, student: str) -> list[str]:
+    """What the page says of each graded cell, after what it says of the whole."""
     page = (course.root / "feedback" / student / ASSIGNMENT / f"{NOTEBOOK}.html").read_text()
-    return [" ".join(one.split()) for one in re.findall(r"Score: ([^()<]*)", page)]
+    total = re.search(r'<p class="total">(.*?)</p>', page, re.DOTALL)[1]
+    notebook = page.partition('id="notebook"')[2]
+    cells = re.findall(r'<span class="state">(.*?)<span class="quiet">', notebook, re.DOTALL)
+    cells = [re.sub(r"<[^>]*>", "", one) for one in (total, *cells)]
+    return [" ".join(one.split()) for one in cells]
 
 
 def comment(course, student: str, text: str) -> None:
@@ -80,9 +86,18 @@ def test_what_is_open_says_so_and_does_not_count(graded):
     graded.read_essay("ada", 4)
     graded.not_judged("ben")
     assert make(graded) == ["ada", "ben"]
-    assert scores(graded, "ada")[:4] == ["5.0 / 8.0", "1.0 / 1.0", "0.0 / 2.0", "4.0 / 5.0"]
-    total = "1.0 / 1.0 so far; 2 answers are not graded yet, 7 points"
-    assert scores(graded, "ben")[:4] == [total, "1.0 / 1.0", "not judged yet / 2.0", "waiting for a TA / 5.0"]
+    assert shown(graded, "ada") == [
+        "5 of 8 points.",
+        "✓ passed · 1 of 1 point",
+        "✗ failed · 0 of 2 points",
+        "✓ read by a TA · 4 of 5 points",
+    ]
+    assert shown(graded, "ben") == [
+        "1 of 1 point so far, 8 in all; 1 answer waits for a TA, 1 check was not judged; a TA will look.",
+        "✓ passed · 1 of 1 point",
+        "? not judged; a TA will look · 2 points",
+        "… waiting for a TA · 5 points",
+    ]
 
 
 def test_a_page_is_made_anew_for_whom_something_changed_and_for_nobody_else(graded, undrawn):
@@ -175,34 +190,35 @@ def test_a_late_rule_acts_on_the_points_as_they_are_now(graded):
     assert make(graded) == ["ada", "ben"]
     zero = {"LateSubmissionPlugin": {"penalty_method": "zero"}}
     assert make(graded, **zero) == ["ben"]
-    assert scores(graded, "ben")[0] == "0.0 / 8.0"
-    assert "-8.0" in scores(graded, "ben")
+    assert shown(graded, "ben")[0] == "0 of 8 points."
+    page = (graded.root / "feedback" / "ben" / ASSIGNMENT / f"{NOTEBOOK}.html").read_text()
+    assert "7 minutes (due 2026-03-01 12:00 UTC); the course's late rule takes off 8 points" in page
     until = datetime.datetime(2026, 3, 2, tzinfo=datetime.UTC)
     assert make(graded, Proctor={"extensions": {ASSIGNMENT: {"ben": until}}}, **zero) == ["ben"]
-    assert scores(graded, "ben")[0] == "8.0 / 8.0"
+    assert shown(graded, "ben")[0] == "8 of 8 points."
 
 
 def test_a_student_can_not_write_the_marks(graded):
     notebook = source_notebook()
+    forged = {"kind": "check", "class": "passed", "words": "passed", "points": "5 of 5 points", "model": "<b>FORGED"}
     for cell in notebook["cells"]:
-        cell["metadata"]["nbgrader"][page_grades.OPEN] = "5.0"
+        cell["metadata"][KEY] = forged
+    notebook["cells"].append({**notebook["cells"][0], "id": "own", "metadata": {KEY: forged}})
     (graded.root / "autograded" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").write_text(json.dumps(notebook))
     graded.read_essay("ada", 0)
     make(graded)
-    assert scores(graded, "ada")[:4] == ["1.0 / 8.0", "1.0 / 1.0", "0.0 / 2.0", "0.0 / 5.0"]
+    assert shown(graded, "ada") == [
+        "1 of 8 points.",
+        "✓ passed · 1 of 1 point",
+        "✗ failed · 0 of 2 points",
+        "✓ read by a TA · 0 of 5 points",
+    ]
+    assert "FORGED" not in (graded.root / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html").read_text()
 
 
 def test_without_records_pages_are_made_each_time_and_say_so(graded, undrawn):
     shutil.rmtree(verdict.record_path(graded.root, ASSIGNMENT, "ada", NOTEBOOK).parent)
     make(graded)
     page = (graded.root / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html").read_text()
-    assert page.count(f'"{page_grades.OPEN}": "not judged yet"') == 2
+    assert page.count('"words": "not judged; a TA will look"') == 2
     assert make(graded) == ["ada"]
-
-
-def test_another_template_of_nbgraders_is_refused(tmp_path, monkeypatch):
-    other = tmp_path / "index.html.j2"
-    other.write_text("{{ cell.metadata.nbgrader.score }}")
-    monkeypatch.setattr(page_grades, "_TEMPLATE", other)
-    with pytest.raises(RuntimeError, match="install the pinned nbgrader"):
-        write_template(tmp_path)

@@ -1,9 +1,12 @@
 """What nbgrader's steps do to tests and to answers that were read, when a submission is graded again."""
 
+from types import SimpleNamespace
+
 import nbformat
 import pytest
 from graded_course import ASSIGNMENT, NOTEBOOK, source_notebook
 
+from proctor.checking.verdict import NO_VERDICT, Record, Verdict
 from proctor.plugin import points, reading
 from proctor.plugin.reading import Reading, digests
 from proctor.plugin.save_grades import KeepSource, SaveGrades
@@ -21,11 +24,11 @@ def notebook(essay: str = "Because.", failed: tuple[str, ...] = ()) -> nbformat.
     return made
 
 
-def save(course, made: nbformat.NotebookNode, pictures: dict | None = None) -> None:
+def save(course, made: nbformat.NotebookNode, pictures: dict | None = None, graded: object = None) -> None:
     """As autograding does after it has run a notebook of ben's."""
     names = {"notebook": NOTEBOOK, "assignment": ASSIGNMENT, "student": "ben"}
     names["db_url"] = f"sqlite:///{course.root / 'gradebook.db'}"
-    ours = {"root": course.root, "answers": digests(made, pictures or {})}
+    ours = {"root": course.root, "answers": digests(made, pictures or {}), "graded": graded}
     points.clear(course.directory(), ASSIGNMENT, "ben", [NOTEBOOK])
     SaveGrades().preprocess(made, {"nbgrader": names, "proctor": ours})
 
@@ -87,6 +90,37 @@ def test_points_over_a_tests_hold_while_the_test_says_the_same(graded):
     assert grade(graded, "q2") == (2, 1.5, True)
     save(graded, notebook())
     assert grade(graded, "q2") == (2, 1.5, True)
+
+
+def record(**kinds: str) -> Record:
+    verdicts = {name: Verdict(name, not kind, kind, "", False, "", "") for name, kind in kinds.items()}
+    return Record(ASSIGNMENT, "ben", NOTEBOOK, "00", "0", "bwrap", dict.fromkeys(kinds, 1.0), verdicts)
+
+
+def saved(course, **kinds: str) -> None:
+    failed = tuple(name for name, kind in kinds.items() if kind)
+    save(course, notebook(failed=failed), graded=SimpleNamespace(record=record(**kinds)))
+
+
+def test_what_was_not_judged_waits_for_a_ta_and_what_was_wrong_does_not(graded):
+    saved(graded, q1="wrong value", q2=NO_VERDICT)
+    assert grade(graded, "q1") == (0, None, False)
+    assert grade(graded, "q2") == (0, None, True)
+
+
+def test_a_tas_points_for_it_stay_until_it_is_judged_otherwise(graded):
+    saved(graded, q1="", q2=NO_VERDICT)
+    graded.change("ben", "q2", manual_score=1.5, needs_manual_grade=False)
+    saved(graded, q1="", q2=NO_VERDICT)
+    assert grade(graded, "q2") == (0, 1.5, False)
+    saved(graded, q1="", q2="")
+    assert grade(graded, "q2") == (2, 1.5, True)
+
+
+def test_once_it_is_judged_nobody_has_to_look(graded):
+    saved(graded, q1="", q2=NO_VERDICT)
+    saved(graded, q1="", q2="wrong value")
+    assert grade(graded, "q2") == (0, None, False)
 
 
 def test_when_it_stops_before_its_end_the_answer_is_to_be_read(graded, monkeypatch):
