@@ -75,8 +75,10 @@ def plug_in(c: Config) -> None:
     c.GenerateFeedback.exporter_class = FeedbackExporter
     c.GenerateFeedback.preprocessors = [SafeFeedback, PageGrades, CSSHTMLHeaderPreprocessor]
     if "jupyter_server" in sys.modules:
+        from proctor.plugin.buttons import press_beside
         from proctor.plugin.formgrader import serve_pages
         from proctor.plugin.late_scores import count_lateness
 
+        press_beside()
         serve_pages()
         count_lateness()
