@@ -78,7 +78,9 @@ def plug_in(c: Config) -> None:
         from proctor.plugin.buttons import press_beside
         from proctor.plugin.formgrader import serve_pages
         from proctor.plugin.late_scores import count_lateness
+        from proctor.plugin.list_names import name_by_id
 
         press_beside()
+        name_by_id()
         serve_pages()
         count_lateness()

@@ -10,8 +10,10 @@ A first process does nothing but live, so that snapshots outlast the one that ru
 
 from __future__ import annotations
 
+import base64
 import builtins
 import contextlib
+import importlib.machinery
 import importlib.util
 import json
 import os
@@ -33,6 +35,17 @@ _MAX_FILES = 500
 # As it is before any code of the submission runs, which may put its own in its place.
 _loads = json.loads
 _RESULTS = ("*.py", "*.json", "runs/**/*")
+# What Jupyter's kernel has loaded before the first cell, and this program has not: files of that name were never used.
+_LOADED_BY_A_KERNEL = {
+    *("asyncio", "base64", "bdb", "bz2", "calendar", "cmd", "code", "concurrent", "contextvars"),
+    *("csv", "ctypes", "curses", "decimal", "email", "faulthandler", "fcntl", "getpass", "glob"),
+    *("gzip", "hashlib", "hmac", "html", "http", "locale", "lzma", "mimetypes", "pdb"),
+    *("platform", "pwd", "pydoc", "pyexpat", "quopri", "resource", "shutil", "sqlite3", "ssl"),
+    *("stringprep", "subprocess", "sysconfig", "tempfile", "termios", "unicodedata", "uuid", "xml", "xmlrpc"),
+    *("zipfile", "zlib", "zoneinfo"),
+}
+# Python's own names, among them what is no part of its list.
+_PYTHONS = (sys.stdlib_module_names | {"test"}) - _LOADED_BY_A_KERNEL
 
 
 class Wire:
@@ -144,8 +157,6 @@ class Shell(InteractiveShell):
 
 
 def _bundle(data: Any) -> dict[str, Any]:
-    import base64
-
     found = {}
     for kind, value in dict(data).items():
         if isinstance(value, bytes):
@@ -162,6 +173,30 @@ def _text(value: Any) -> str:
     # A student's own __str__ may do anything.
     except BaseException:
         return f"<{type(value).__name__} whose text can't be made>"
+
+
+class OwnFiles:
+    """Finds a student's file that is called like a module of Python which nothing has loaded yet: `test.py`.
+
+    As in a notebook it comes first, but only where the notebook or a file beside it asks. Whatever a library or this
+    program imports is never a file of the submission; and no file stands in for an installed package.
+    """
+
+    def __init__(self, folder: str, namespace: dict[str, Any]) -> None:
+        self._folder, self._namespace = folder, namespace
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if path is not None or name not in _PYTHONS or not self._asked_by_student():
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, [self._folder])
+
+    def _asked_by_student(self) -> bool:
+        frame = sys._getframe(2)
+        while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "importlib":
+            frame = frame.f_back
+        if frame is None:
+            return False
+        return frame.f_globals is self._namespace or frame.f_code.co_filename.startswith(f"{self._folder}{os.sep}")
 
 
 class Host:
@@ -181,6 +216,7 @@ class Host:
         sys.modules["__main__"] = module
         Shell.emit = Publisher.emit = Hook.emit = staticmethod(self.emit)
         shell = Shell.instance(user_module=module, user_ns=module.__dict__)
+        sys.meta_path.insert(0, OwnFiles(os.getcwd(), shell.user_ns))
         shell.colors = "nocolor"
         shell.display_formatter.active_types = shell.display_formatter.format_types
         sys.stdout, sys.stderr = Stream("stdout", self.emit), Stream("stderr", self.emit)
@@ -257,7 +293,7 @@ def main() -> None:
         while True:
             signal.pause()
     random.seed(int(sys.argv[3]))
-    # Last, so that a file of the submission never stands in for an installed module, as it would in a notebook.
+    # Last, so that a file of the submission never stands in for an installed package, as it would in a notebook.
     sys.path.append(os.getcwd())
     host = Host(Wire(control), snapshots)
     host.control.send({"ready": True})

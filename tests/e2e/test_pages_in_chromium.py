@@ -11,6 +11,7 @@ import nbformat
 import nbgrader
 import pytest
 from formgrader_server import Server
+from nbgrader.api import Gradebook
 from page_text import IN_BROWSER, graded, normal
 from traitlets.config import Config
 from unlucky_pages import TEXTS, picture
@@ -63,7 +64,11 @@ def addresses(tmp_path_factory):
         try:
             server.wait()
             address = server.submit("ada", content=json.dumps(notebook()))
+            with Gradebook(f"sqlite:///{server.folder / 'gradebook.db'}", "test") as gradebook:
+                gradebook.update_or_create_student("bob", first_name="Bob")
+                gradebook.update_or_create_student("cyd", first_name="Cyd", last_name="Vries, de")
             yield {
+                "server": f"http://127.0.0.1:{server.port}",
                 "formgrader": f"http://127.0.0.1:{server.port}{address}",
                 "feedback": (folder / "feedback.html").as_uri(),
             }
@@ -152,3 +157,23 @@ def test_the_keys_of_the_formgrader_work(browser, addresses):
     assert page.evaluate("document.activeElement === document.body")
     page.locator(".help").click()
     assert "Move to the next score or comment input" in page.locator("#help-dialog").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("place", "where", "names"),
+    [
+        ("manage_students", "tbody tr td:first-child a", ["ada", "Bob", "Vries, de, Cyd"]),
+        ("manage_submissions/hw", "tbody tr td.student-name", ["ada"]),
+        ("gradebook/hw/ex", "a.name-shown", ["ada"]),
+    ],
+)
+def test_students_without_names_are_shown_by_their_ids(browser, addresses, place, where, names):
+    page = Opened(browser, f"{addresses['server']}/formgrader/{place}").page
+    page.locator(where).first.wait_for(state="attached")
+    assert [text.strip() for text in page.locator(where).all_text_contents()] == names
+
+
+def test_the_fields_of_a_student_without_a_name_stay_empty(browser, addresses):
+    page = Opened(browser, f"{addresses['server']}/formgrader/manage_students").page
+    page.locator("tbody tr", has_text="ada").locator(".edit a").click()
+    assert page.locator("input.modal-last-name").input_value() == ""

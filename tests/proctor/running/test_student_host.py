@@ -100,3 +100,47 @@ def asked():
 @pytest.mark.parametrize("name", CHANNELS)
 def test_an_answer_may_show_what_it_likes(asked, name):
     assert asked[name] == 42
+
+
+# A student's own files, all named like modules of Python, and what a notebook gets of them. Jupyter's kernel and the
+# libraries of a notebook have loaded "random" before its first cell, "statistics" takes "fractions".
+OWN_FILES = {
+    "test.py": "import graphlib\n\ndef helper():\n    return graphlib.MINE",
+    "graphlib.py": "MINE = 'my graphlib'",
+    "this/__init__.py": "from this.part import WORD",
+    "this/part.py": "WORD = 'my package'",
+    "fractions.py": "raise SystemExit('a library has taken a file of the submission')",
+    "random.py": "raise SystemExit('not in a notebook either')",
+    "calendar.py": "raise SystemExit('not in a notebook either')",
+    "torch.py": "raise SystemExit('an installed package is never replaced')",
+}
+
+
+def test_an_own_file_is_found_where_a_notebook_finds_it_and_never_by_a_library(tmp_path):
+    for name, text in OWN_FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    sources = [
+        "from test import helper\nhelper()",
+        "from this import WORD\nWORD",
+        "import statistics\nstatistics.mean([1, 3])",
+        "import random, calendar\nrandom.random() < 1 and calendar.isleap(2000)",
+        "import torch\ntorch.tensor(3).item()",
+        "def answer():\n    import graphlib\n    return graphlib.MINE",
+    ]
+    cells = [Cell(f"cell {i}", None, "run", source) for i, source in enumerate(sources)]
+    cells.append(Cell("place", "place", "test", ""))
+    limits = replace(Limits(), cell_cpu_seconds=60, probe_cpu_seconds=60, probe_wall_seconds=120)
+    session = StudentSession(cells, lambda mounts: Sandbox("bwrap", limits, mounts, work=tmp_path), limits, 1)
+    try:
+        outcomes = session.run()
+        assert [one.ok for one in outcomes] == [True] * len(cells), outcomes
+        shown = [one.outputs[-1]["data"]["text/plain"] for one in outcomes[:5]]
+        assert shown == ["'my graphlib'", "'my package'", "2", "True", "3"]
+        (probe,) = ast.parse("def ask():\n    return answer()").body
+        header = {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
+        said, body = session.ask("place", header, protocol.encode(((), {})))
+        assert said["ok"], said
+        assert protocol.decode(body) == "my graphlib"
+    finally:
+        session.close()
