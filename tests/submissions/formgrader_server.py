@@ -66,6 +66,8 @@ class Server:
         with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}", "test") as gradebook:
             gradebook.update_or_create_assignment("hw")
             gradebook.update_or_create_notebook("ex", "hw")
+            # Without one the lists are empty.
+            gradebook.update_or_create_grade_cell("q1", "ex", "hw", max_score=2, cell_type="code")
             gradebook.update_or_create_student(student)
             gradebook.add_submission("hw", student)
             return f"/formgrader/submissions/{gradebook.find_submission_notebook('ex', 'hw', student).id}/"
