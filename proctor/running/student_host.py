@@ -22,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,8 @@ class Host:
             self.control.send({"done": request["nonce"], "ok": bool(ok), **more})
 
     def snapshot(self, descriptor: int) -> None:
+        # IPython's own writes its history.
+        threads = [one for one in threading.enumerate() if type(one).__name__ != "HistorySavingThread"]
         if os.fork() == 0:
             try:
                 self.muted = True
@@ -252,7 +255,7 @@ class Host:
                     if other != descriptor:
                         with contextlib.suppress(OSError):
                             os.close(other)
-                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text)
+                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text, len(threads) > 1)
             finally:
                 os._exit(0)
         os.close(descriptor)

@@ -1,6 +1,7 @@
 """What an answer shows while it is asked goes nowhere, by whatever way it is shown; its value is judged."""
 
 import ast
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -144,3 +145,72 @@ def test_an_own_file_is_found_where_a_notebook_finds_it_and_never_by_a_library(t
         assert protocol.decode(body) == "my graphlib"
     finally:
         session.close()
+
+
+# Made and used in the notebook, before anything is asked.
+POOLS = """
+import queue, threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pool
+from multiprocessing.pool import ThreadPool
+
+def twice(x):
+    return 2 * x
+
+kinds = {"new": ThreadPoolExecutor(2), "old": ThreadPool(2), "processes": Pool(2)}
+assert all(list(pool.map(twice, [1, 2])) == [2, 4] for pool in kinds.values())
+closed = ThreadPoolExecutor(2)
+list(closed.map(twice, [1]))
+closed.shutdown()
+asked, told = queue.SimpleQueue(), queue.SimpleQueue()
+threading.Thread(target=lambda: [told.put(2 * asked.get()) for _ in range(9)], daemon=True).start()
+
+def of_pool(kind, x):
+    return list(kinds[kind].map(twice, [x]))[0]
+
+def of_thread(x):
+    asked.put(x)
+    return told.get()
+
+def of_closed(x):
+    return list(closed.map(twice, [x]))[0]
+"""
+
+
+def ask(session: StudentSession, source: str, *values) -> object:
+    (probe,) = ast.parse(source).body
+    header = {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
+    arguments = {f"_{i}": value for i, value in enumerate(values)}
+    said, body = session.ask("place", header, protocol.encode(((), arguments)))
+    return protocol.decode(body) if said["ok"] else said
+
+
+@contextlib.contextmanager
+def running(source: str, seconds: float):
+    cells = [Cell("cell 0", None, "run", source), Cell("place", "place", "test", "")]
+    limits = replace(Limits(), cell_cpu_seconds=60, probe_cpu_seconds=60, probe_wall_seconds=seconds)
+    session = StudentSession(cells, lambda mounts: Sandbox("bwrap", limits, mounts), limits, 1)
+    try:
+        assert [one.ok for one in session.run()] == [True, True]
+        yield session
+    finally:
+        session.close()
+
+
+def test_pools_of_the_notebook_work_in_an_answer():
+    with running(POOLS, 120) as session:
+        for kind in ("new", "old", "processes"):
+            # Once more: each answer has a fork of its own.
+            for x in (21, 4):
+                assert ask(session, "def ask(kind, x):\n    return of_pool(kind, x)", kind, x) == 2 * x, kind
+        assert "RuntimeError" in ask(session, "def ask(x):\n    return of_closed(x)", 21)["names"]
+
+
+@pytest.mark.parametrize(
+    ("source", "named"), [(POOLS, True), ("def of_thread(x):\n    while True:\n        pass", False)]
+)
+def test_where_no_answer_comes_a_thread_of_the_notebook_is_named(source, named):
+    with running(source, 3) as session:
+        late = ask(session, "def ask(x):\n    return of_thread(x)", 21)
+    assert late["kind"] == "time-out"
+    assert ("threads that were started by another cell do not run" in late["text"]) == named
