@@ -19,6 +19,7 @@ import unlucky_files
 import unlucky_needed
 import unlucky_pages
 import unlucky_rerun
+import unlucky_rows
 import unlucky_sibs
 from course_folder import ROOT, Course
 
@@ -40,6 +41,7 @@ ALL_CASES = [
     *unlucky_needed.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,
+    *unlucky_rows.CASES,
     *unlucky_sibs.CASES,
 ]
 # Others of their kinds are graded anyway, and the tests of intake have each of them; together they take minutes.
