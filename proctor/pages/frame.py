@@ -36,6 +36,7 @@ _STYLE = """<style>
 .proctor-table th, .proctor-table td, div.output_html th, div.output_html td { text-align: right; }
 .proctor-table th, .rendered_html th, div.output_html th { font-weight: bold; background: #f5f5f5; }
 div.output pre, div.output_area pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.proctor-aside { overflow-wrap: anywhere; }
 math { font-size: 1.1em; }
 math[display="block"] { margin: 0.6em 0; overflow-x: auto; }
 math mtd { padding: 0.2em 0.4em; }

@@ -14,7 +14,6 @@ from proctor.errors import ProctorError
 from proctor.graded_notebook import NOTES_ID
 from proctor.intake.copier import printable
 from proctor.intake.inert import OF_NBGRADER, TIMESTAMP
-from proctor.intake.module_names import shadowed
 from proctor.intake.rebuild import Rebuilt, rebuild
 from proctor.intake.staging import Staged, stage
 from proctor.notebooks import cells as notebook_cells
@@ -81,8 +80,7 @@ def _rebuild_all(prepared: Prepared, folder: Path, notebooks: Mapping[str, dict[
             rebuilt = Rebuilt({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
             said = str(error) if isinstance(error, ProctorError) else f"{name}: {type(error).__name__}: {error}"
             prepared.broken[name] = said
-        shadowing = shadowed(prepared.staged.files, rebuilt.notebook)
-        more = [*matched.notes[name], *matched.others, *prepared.staged.notes, *shadowing]
+        more = [*matched.notes[name], *matched.others, *prepared.staged.notes]
         rebuilt.notes += [printable(line, 300) for line in more]
         prepared.rebuilt[name] = rebuilt
         text = nbformat.writes(nbformat.from_dict(rebuilt.notebook))

@@ -38,15 +38,26 @@ _loads = json.loads
 _RESULTS = ("*.py", "*.json", "runs/**/*")
 # What Jupyter's kernel has loaded before the first cell, and this program has not: files of that name were never used.
 _LOADED_BY_A_KERNEL = {
-    *("asyncio", "base64", "bdb", "bz2", "calendar", "cmd", "code", "concurrent", "contextvars"),
-    *("csv", "ctypes", "curses", "decimal", "email", "faulthandler", "fcntl", "getpass", "glob"),
-    *("gzip", "hashlib", "hmac", "html", "http", "locale", "lzma", "mimetypes", "pdb"),
-    *("platform", "pwd", "pydoc", "pyexpat", "quopri", "resource", "shutil", "sqlite3", "ssl"),
-    *("stringprep", "subprocess", "sysconfig", "tempfile", "termios", "unicodedata", "uuid", "xml", "xmlrpc"),
-    *("zipfile", "zlib", "zoneinfo"),
+    *("asyncio", "base64", "bdb", "bz2", "calendar", "cmd", "code", "comm", "concurrent"),
+    *("contextvars", "csv", "ctypes", "curses", "dateutil", "debugpy", "decimal", "email", "faulthandler"),
+    *("fcntl", "getpass", "glob", "gzip", "hashlib", "hmac", "html", "http", "ipykernel"),
+    *("jupyter_client", "jupyter_core", "locale", "lzma", "mimetypes", "packaging", "pdb", "platform", "platformdirs"),
+    *("psutil", "pwd", "pydoc", "pyexpat", "quopri", "resource", "shutil", "sqlite3", "ssl"),
+    *(
+        "stringprep",
+        "subprocess",
+        "sysconfig",
+        "tempfile",
+        "termios",
+        "tornado",
+        "typing_extensions",
+        "unicodedata",
+        "uuid",
+    ),
+    *("xml", "xmlrpc", "zipfile", "zlib", "zmq", "zoneinfo"),
 }
-# Python's own names, among them what is no part of its list.
-_PYTHONS = (sys.stdlib_module_names | {"test"}) - _LOADED_BY_A_KERNEL
+# What answers are asked with.
+_OF_THE_COURSE = "dl1"
 
 
 class Wire:
@@ -177,19 +188,21 @@ def _text(value: Any) -> str:
 
 
 class OwnFiles:
-    """Finds a student's file that is called like a module of Python which nothing has loaded yet: `test.py`.
+    """Finds a student's file that is called like an installed module which nothing has loaded yet: `test.py`.
 
     As in a notebook it comes first, but only where the notebook or a file beside it asks. Whatever a library or this
-    program imports is never a file of the submission; and no file stands in for an installed package.
+    program imports is never found in the submission, and libraries that were loaded once for all stay what they are.
     """
 
     def __init__(self, folder: str, namespace: dict[str, Any]) -> None:
         self._folder, self._namespace = folder, namespace
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if path is not None or name not in _PYTHONS or not self._asked_by_student():
+        if path is not None or name in _LOADED_BY_A_KERNEL or name == _OF_THE_COURSE or not self._asked_by_student():
             return None
-        return importlib.machinery.PathFinder.find_spec(name, [self._folder])
+        found = importlib.machinery.PathFinder.find_spec(name, [self._folder])
+        # A mere folder comes behind every module of its name.
+        return found if found is not None and found.has_location else None
 
     def _asked_by_student(self) -> bool:
         frame = sys._getframe(2)
@@ -275,7 +288,7 @@ class Host:
 
 
 def _no_input(prompt: object = "") -> str:
-    raise RuntimeError("input() has nobody to ask while a notebook is graded")
+    raise RuntimeError("input() and breakpoint() have nobody to ask while a notebook is graded")
 
 
 def _beside(name: str) -> types.ModuleType:
@@ -296,7 +309,7 @@ def main() -> None:
         while True:
             signal.pause()
     random.seed(int(sys.argv[3]))
-    # Last, so that a file of the submission never stands in for an installed package, as it would in a notebook.
+    # Last, so that a file of the submission never stands in for a module that anything but the submission asks for.
     sys.path.append(os.getcwd())
     host = Host(Wire(control), snapshots)
     host.control.send({"ready": True})

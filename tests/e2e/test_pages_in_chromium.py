@@ -16,6 +16,7 @@ from page_text import IN_BROWSER, graded, normal
 from traitlets.config import Config
 from unlucky_pages import TEXTS, picture
 
+from proctor.pages.notes import aside_output, note_output
 from proctor.plugin.feedback import FeedbackExporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,6 +26,9 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
 ]
 PICTURES = "See ![](attachment:p.png), ![](curve.jpg) and <img src='attachment:p.png'>."
+# Each with its last letters, which have to be seen.
+LONG = {"with-blanks": "0.25 " * 400 + "LAST", "without-blanks": "x" * 2000 + "LAST"}
+LONG_TEXT = f"`{LONG['without-blanks']}` and\n\n```\n{LONG['without-blanks']}\n```\n\n{LONG['without-blanks']}"
 TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
 
 
@@ -34,7 +38,13 @@ def notebook() -> dict:
     text = "\n\n----\n\n".join([*TEXTS, PICTURES])
     made = graded(text, attachments=attachments, files={"curve.jpg": picture("JPEG")})
     data = {"text/html": TABLE, "text/plain": "loss"}
-    made["cells"][1]["outputs"] = [nbformat.v4.new_output("execute_result", data=data, execution_count=1)]
+    outputs = [nbformat.v4.new_output("stream", text=f"{line}\n") for line in LONG.values()]
+    outputs += [nbformat.v4.new_output("error", ename="E", evalue="e", traceback=list(LONG.values()))]
+    outputs += [nbformat.v4.new_output("execute_result", data={"text/plain": line}) for line in LONG.values()]
+    outputs += [note_output(LONG["without-blanks"]), aside_output(LONG["without-blanks"])]
+    made["cells"][1]["outputs"] = [nbformat.v4.new_output("execute_result", data=data, execution_count=1), *outputs]
+    text = graded(LONG_TEXT)
+    made["cells"].insert(2, text["cells"][-1])
     return made
 
 
@@ -137,6 +147,38 @@ def test_cells_of_tables_have_room(opened):
     for place in (".rendered_html td", ".proctor-table td"):
         room = opened.page.locator(place).first.evaluate("one => parseFloat(getComputedStyle(one).paddingLeft)")
         assert room > 5
+
+
+def test_all_of_a_long_line_is_seen(opened):
+    lost = opened.page.evaluate(
+        """() => {
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), lost = [];
+          let found = 0;
+          while (walker.nextNode()) {
+            const node = walker.currentNode;
+            if (node.parentElement.closest("script, style, textarea")) continue;
+            // What lies beyond the frame of something that cuts or scrolls, or of the page, is not seen.
+            let right = document.documentElement.clientWidth;
+            for (let one = node.parentElement; one; one = one.parentElement) {
+              if (getComputedStyle(one).overflowX !== "visible") {
+                right = Math.min(right, one.getBoundingClientRect().right);
+              }
+            }
+            for (let at = node.data.indexOf("LAST"); at >= 0; at = node.data.indexOf("LAST", at + 1)) {
+              found += 1;
+              const range = document.createRange();
+              range.setStart(node, at);
+              range.setEnd(node, at + 4);
+              const place = range.getBoundingClientRect();
+              if (place.width === 0 || place.left < 0 || place.right > right + 1) {
+                lost.push(node.parentElement.outerHTML.slice(0, 80));
+              }
+            }
+          }
+          return [found, lost];
+        }"""
+    )
+    assert lost == [11, []]
 
 
 def test_nothing_comes_from_the_web_and_nothing_fails(opened):

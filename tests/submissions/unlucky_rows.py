@@ -83,9 +83,9 @@ def _checkpoint(handed: Handed) -> None:
 
 CASES = [
     Case("colab", "a whole file of Colab, with its widgets, ids and a drive", _colab),
-    Case("own-modules", "own modules that are called like one of Python and like a package", _own_modules, (0, 2, 2), ("toml.py is called like a package",)),  # noqa: E501
+    Case("own-modules", "own modules that are called like one of Python and like a package", _own_modules),
     Case("pool", "a pool of threads that was made in another cell", _pool),
     Case("window", "an answer that wants a window for its figure", _answers(q2_norm=WINDOW), (2, 0, 2), ("there is no screen where it is graded",)),  # noqa: E501
-    Case("breakpoint", "a breakpoint left in an answer", _answers(q2_norm="def unit(x):\n    breakpoint()\n    return x / x.norm()"), (2, 0, 2), ("breakpoint",)),  # noqa: E501
-    Case("checkpoint", "only a checkpoint of Jupyter", _checkpoint, (0, 0, 0), ("only what Jupyter has kept",)),
+    Case("breakpoint", "a breakpoint left in an answer", _answers(q2_norm="def unit(x):\n    breakpoint()\n    return x / x.norm()"), (2, 0, 2), ("breakpoint() have nobody to ask",)),  # noqa: E501
+    Case("checkpoint", "only a checkpoint of Jupyter", _checkpoint, (0, 0, 0), ("holds what Jupyter has kept",)),
 ]  # fmt: skip

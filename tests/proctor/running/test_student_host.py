@@ -103,17 +103,20 @@ def test_an_answer_may_show_what_it_likes(asked, name):
     assert asked[name] == 42
 
 
-# A student's own files, all named like modules of Python, and what a notebook gets of them. Jupyter's kernel and the
-# libraries of a notebook have loaded "random" before its first cell, "statistics" takes "fractions".
+# A student's own files, all called like installed modules, and what a notebook gets of them. Jupyter's kernel has
+# loaded "random" and "calendar" before the first cell, IPython "pygments"; "statistics" takes "fractions".
 OWN_FILES = {
     "test.py": "import graphlib\n\ndef helper():\n    return graphlib.MINE",
     "graphlib.py": "MINE = 'my graphlib'",
+    "toml.py": "from my_package.part import WORD",
+    "my_package/part.py": "WORD = 'my package'",
     "this/__init__.py": "from this.part import WORD",
-    "this/part.py": "WORD = 'my package'",
-    "fractions.py": "raise SystemExit('a library has taken a file of the submission')",
-    "random.py": "raise SystemExit('not in a notebook either')",
-    "calendar.py": "raise SystemExit('not in a notebook either')",
-    "torch.py": "raise SystemExit('an installed package is never replaced')",
+    "this/part.py": "WORD = 'my own this'",
+    "wave/sound.wav": "a folder",
+    **dict.fromkeys(
+        ("fractions.py", "random.py", "calendar.py", "comm.py", "pygments.py", "dl1.py", "dl1/__init__.py"),
+        "raise SystemExit('not in a notebook either, or nothing of a student comes first')",
+    ),
 }
 
 
@@ -123,10 +126,11 @@ def test_an_own_file_is_found_where_a_notebook_finds_it_and_never_by_a_library(t
         (tmp_path / name).write_text(text)
     sources = [
         "from test import helper\nhelper()",
+        "from toml import WORD\nWORD",
         "from this import WORD\nWORD",
-        "import statistics\nstatistics.mean([1, 3])",
-        "import random, calendar\nrandom.random() < 1 and calendar.isleap(2000)",
-        "import torch\ntorch.tensor(3).item()",
+        "import statistics, wave\nwave.open and statistics.mean([1, 3])",
+        "import random, calendar, comm, pygments\nrandom.random() < 1 and calendar.isleap(2000)",
+        "from dl1 import check_close\ncheck_close.__name__",
         "def answer():\n    import graphlib\n    return graphlib.MINE",
     ]
     cells = [Cell(f"cell {i}", None, "run", source) for i, source in enumerate(sources)]
@@ -136,8 +140,8 @@ def test_an_own_file_is_found_where_a_notebook_finds_it_and_never_by_a_library(t
     try:
         outcomes = session.run()
         assert [one.ok for one in outcomes] == [True] * len(cells), outcomes
-        shown = [one.outputs[-1]["data"]["text/plain"] for one in outcomes[:5]]
-        assert shown == ["'my graphlib'", "'my package'", "2", "True", "3"]
+        shown = [one.outputs[-1]["data"]["text/plain"] for one in outcomes[:6]]
+        assert shown == ["'my graphlib'", "'my package'", "'my own this'", "2", "True", "'check_close'"]
         (probe,) = ast.parse("def ask():\n    return answer()").body
         header = {"source": neutral_probe(probe), "imports": [], "doubles": {}, "seed": 3}
         said, body = session.ask("place", header, protocol.encode(((), {})))
