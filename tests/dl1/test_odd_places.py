@@ -38,8 +38,8 @@ assert made.größe("äh") == "äh → 2"
 result = runs.run_folder("2b") / "a.json"
 runs.save_result(result, {"name": "Müller, 陈伟", "loss": 1.5})
 assert runs.load_result(result)["name"] == "Müller, 陈伟"
-Path("märchen.txt").write_text("Es war einmal ein süßer Brei. " * 200, encoding="utf-8")
-assert "süßer" in read_corpus("märchen.txt").text
+Path("tale.txt").write_text("Es war einmal ein süßer Brei. " * 200, encoding="utf-8")
+assert "süßer" in read_corpus("tale.txt").text
 assert load_corpus().text
 print("all of it in", Path.cwd().name)
 '''

@@ -209,6 +209,12 @@ def test_records_agree_with_the_gradebook(course):
         assert json.loads(done.read_text())["differences"] == []
 
 
+def test_the_log_has_no_lines_that_nobody_can_do_anything_about(course):
+    assert "GenerateFeedbackApp" in course.log
+    for words in ("SAWarning", "not recognized by"):
+        assert words not in course.log
+
+
 def test_a_worse_resubmission_does_not_keep_the_old_score(course):
     folder = course.folder / "submitted" / "zzz_honest" / exercise.ASSIGNMENT
     handed = exercise.Handed(course.released, folder)

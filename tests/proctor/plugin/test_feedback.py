@@ -3,11 +3,12 @@ import logging
 
 import nbformat
 import pytest
+from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 
 from proctor.errors import ProctorError
 from proctor.pages.drawer import Drawer
-from proctor.plugin.feedback import FeedbackExporter
+from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
 from proctor.plugin.surroundings import surroundings
 from proctor.settings import Proctor
 
@@ -76,3 +77,13 @@ def test_the_limits_of_the_settings_hold_where_outputs_are_made_safe(tmp_path):
     config = Config()
     config.Proctor.pages = {"cpu_seconds": 3.5}
     assert surroundings(Proctor(config=config), tmp_path).pages.cpu_seconds == 3.5
+
+
+def test_a_setting_that_nbconvert_gives_to_every_step_is_no_warning(caplog):
+    config = Config()
+    config.NbConvertBase.display_data_priority = ["text/html"]
+    SafeFeedback(config=config)
+    assert "not recognized" not in caplog.text
+    # Of a step that doesn't know it there is one.
+    type("Other", (NbGraderPreprocessor,), {})(config=config)
+    assert "`display_data_priority` not recognized by `Other`" in caplog.text
