@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import exercise
 import nbformat
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from formgrader_server import Server
 from nbgrader.server_extensions.formgrader import apihandlers
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config, LazyConfigValue
 
 from proctor.plugin import buttons
@@ -105,6 +106,14 @@ def test_no_button_does_its_work_in_the_server(monkeypatch):
     changed = {name for name in names if getattr(apihandlers, name).post is not before[name]}
     # A flag is a line in the gradebook.
     assert changed == with_button - {"FlagSubmissionHandler"}
+
+
+@pytest.mark.parametrize("command", sorted(set(buttons._COMMANDS.values())))
+def test_who_is_not_logged_in_presses_nothing(command):
+    asked = SimpleNamespace(current_user=None, request=SimpleNamespace(method="POST"))
+    with pytest.raises(HTTPError) as refused:
+        buttons._beside(command)(asked, "hw")
+    assert refused.value.status_code == 403
 
 
 def test_what_can_not_be_passed_on_is_left_to_the_file_of_settings():
