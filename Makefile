@@ -22,7 +22,8 @@ demo: $(DL1) ## the course from source to feedback, with three example students
 	@$(VENV_PYTHON) -m demo $(ARGS)
 
 test: check ## all checks and tests; lists what was skipped
-	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		--durations 25 --durations-min 5 $(ARGS)
 
 test-fast: check ## the checks, and the tests that need no more than seconds
 	@$(VENV_PYTHON) -m pytest --numprocesses auto -m "not slow" $(ARGS)
