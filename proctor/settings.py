@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from traitlets import Bool, Dict, Enum, Int, List, Unicode, validate
 from traitlets.config import Configurable
@@ -95,6 +97,16 @@ class Proctor(Configurable):
         'failure. "all": model answers, too. More than "kind" is shown from the last deadline on, extensions included.',
     ).tag(config=True)
 
+    def __init__(self, **how: Any) -> None:
+        """From the configuration of `parent`, or `config`.
+
+        Raises:
+            ProctorError: a name in it is misspelt; the message says which one may be meant.
+        """
+        super().__init__(**how)
+        if problem := misspelt(self.config):
+            raise ProctorError(problem)
+
     @validate("limits")
     def _known_limits(self, proposal: dict) -> dict:
         return _known("limits", Limits, proposal["value"])
@@ -162,6 +174,20 @@ class Proctor(Configurable):
     def staff_group(self, course_root: Path) -> int | None:
         """Number of the group that grades, if several accounts do: that of the course's folder, with `groupshared`."""
         return course_root.stat().st_gid if self.config.CourseDirectory.get("groupshared", False) else None
+
+
+def misspelt(config: Mapping[str, Any], kind: type[Configurable] = Proctor) -> str | None:
+    """What is wrong with a name in a course's settings of a class; None if nothing is.
+
+    Without this a misspelt limit is a line among others, and students are graded with another one than staff think.
+    """
+    section, known = kind.__name__, kind.class_trait_names(config=True)
+    for name in config.get(section, {}):
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            said = f"is c.{section}.{nearest[0]} meant? " if nearest else ""
+            return f"c.{section}.{name}: there is no such setting; {said}There are {', '.join(sorted(known))}"
+    return None
 
 
 def _known(trait: str, kind: type, given: dict) -> dict:

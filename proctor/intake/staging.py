@@ -19,7 +19,7 @@ from typing import Any
 from proctor.intake.archives import is_archive, is_other_archive
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import MISSING, UNREADABLE, Matched, match_files
+from proctor.intake.matching import AS_CHECKPOINT, MISSING, UNREADABLE, Matched, match_files
 from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
@@ -34,6 +34,7 @@ _PICTURES = {
 _FOLDER = re.compile(r"[^\W_][\w -]*")
 # What is handed in for a notebook by mistake, under any name: pages made of it, links to it, downloads that broke off.
 _INSTEAD = re.compile(r"x?html?|mht|webarchive|gdoc|lnk|url|webloc|icloud|crdownload|part", re.IGNORECASE)
+_CHECKPOINTS = ".ipynb_checkpoints"
 
 
 @dataclass
@@ -131,6 +132,12 @@ def _find_notebooks(staged: Staged, taken: Taken, notebooks: Mapping[str, Mappin
         missing = [name for name, why in staged.matched.lost.items() if why == MISSING]
         if missing and (instead := _instead(missing, sorted(places))):
             staged.notes.append(f"what counts is the file that ends in .ipynb; handed in was {_listed(instead)}")
+        if missing and (kept := _checkpoints([*taken.dotted, *unpacked.dotted])):
+            staged.matched.lost |= dict.fromkeys(missing, AS_CHECKPOINT)
+            staged.notes.append(
+                f"{_listed(kept)} holds what Jupyter has kept of a notebook, which may be older than what was worked "
+                "on, and is not taken: what counts is the notebook itself"
+            )
         staged.unreadable = unpacked.failed(bool(staged.matched.lost))
         staged.notes += unpacked.lines
     counted = set(staged.matched.paths.values())
@@ -150,6 +157,13 @@ def _instead(missing: list[str], paths: list[str]) -> list[str]:
         if named or _INSTEAD.fullmatch(ending):
             found.append(path)
     return found
+
+
+def _checkpoints(dotted: list[str]) -> list[str]:
+    """Folders of Jupyter's checkpoints among what is left out for its dot."""
+    parts = [path.split("/") for path in dotted]
+    ends = [(one, one.index(_CHECKPOINTS) + 1) for one in parts if _CHECKPOINTS in one]
+    return sorted({"/".join(one[:end]) for one, end in ends})
 
 
 def _paths(files: Path) -> list[str]:

@@ -28,6 +28,7 @@ class Unpacked:
     Attributes:
         places: of the files in the archives, by the archive's path and theirs: "homework.zip/exercise.ipynb".
         lines: plain lines about what was left out of them.
+        dotted: paths in them whose names begin with a dot.
     """
 
     def __init__(self, folder: Path, files: Mapping[str, Path]) -> None:
@@ -36,6 +37,7 @@ class Unpacked:
         self._unread: list[str] = []
         self.places: dict[str, Path] = {}
         self.lines: list[str] = []
+        self.dotted: list[str] = []
 
     def __enter__(self) -> Unpacked:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -68,6 +70,7 @@ class Unpacked:
             self._roots[path] = root
             self.places |= {f"{path}/{name}": root / stored_path(name) for name in taken.digests}
             self.lines += [f"{printable(path)}: {line}" for line in taken.lines]
+            self.dotted += [f"{printable(path)}/{name}" for name in taken.dotted]
             used = sum(place.stat().st_size for place in root.rglob("*") if place.is_file())
             caps = replace(caps, total_bytes=caps.total_bytes - used, files=max(0, caps.files - len(taken.digests)))
         return caps

@@ -30,6 +30,9 @@ _STYLE = """<style>
 .proctor-table th, .rendered_html th, div.output_html th { font-weight: bold;
   background: var(--proctor-head, #f5f5f5); }
 div.output pre, div.output_area pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.proctor-aside { overflow-wrap: anywhere; }
+.rendered_html { overflow-wrap: break-word; }
+.rendered_html :not(pre) > code { white-space: pre-wrap; }
 math { font-size: 1.1em; }
 math[display="block"] { margin: 0.6em 0; overflow-x: auto; }
 math mtd { padding: 0.2em 0.4em; }

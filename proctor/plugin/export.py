@@ -17,7 +17,7 @@ from traitlets import Bool
 
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
-from proctor.plugin import gradebook_file
+from proctor.plugin import gradebook_file, points
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.standing import Standing, Standings
 
@@ -57,6 +57,9 @@ class GradesTable(ExportPlugin):
             self._refuse(str(error))
         except DBAPIError as error:
             self._refuse(f"nothing was written: {gradebook_file.said(error, self.parent.coursedir.db_url)}")
+        for row in rows:
+            for line in row.get("odd", ()):
+                self.log.warning("%s, %s: %s", row["assignment"], printable(row["student_id"]), line)
         missing = [row for row in rows if row["missing"] not in ("", NOTHING)]
         for row in missing:
             self.log.warning(
@@ -124,6 +127,7 @@ def _row(
         "timestamp": submission.timestamp,
         "waiting": standing.count(),
         "missing": standing.line(),
+        "odd": points.odd(submission),
     }
     if not standing.final():
         return row

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
 
 from proctor.checking import verdict
@@ -89,3 +89,23 @@ def autograded(coursedir: CourseDirectory, assignment: str, student: str, notebo
 def of_tests(notebook: SubmittedNotebook) -> dict[str, float | None]:
     """The same, of a notebook that was looked up."""
     return {one.name: one.auto_score for one in notebook.grades if one.cell.cell_type == "code"}
+
+
+def odd(submission: SubmittedAssignment) -> list[str]:
+    """Lines about points that somebody has typed and that may be a slip; they count all the same.
+
+    The formgrader takes any number, also 40 where 4 is meant, and extra credit without an upper end.
+    """
+    lines = []
+    for notebook in submission.notebooks:
+        for grade in notebook.grades:
+            place = f"{notebook.name}, {grade.name}"
+            typed, extra, most = grade.manual_score or 0.0, grade.extra_credit or 0.0, grade.cell.max_score
+            if not 0.0 <= typed <= most:
+                lines.append(
+                    f"{place}: {typed:g} points were typed where there are 0 to {most:g}; correct that, or type what "
+                    "is a bonus as extra credit"
+                )
+            if extra:
+                lines.append(f"{place}: {extra:g} points of extra credit")
+    return lines

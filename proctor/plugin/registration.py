@@ -75,8 +75,12 @@ def plug_in(c: Config) -> None:
     c.GenerateFeedback.exporter_class = FeedbackExporter
     c.GenerateFeedback.preprocessors = [SafeFeedback, PageGrades, CSSHTMLHeaderPreprocessor]
     if "jupyter_server" in sys.modules:
+        from proctor.plugin.buttons import press_beside
         from proctor.plugin.formgrader import serve_pages
         from proctor.plugin.late_scores import count_lateness
+        from proctor.plugin.list_names import name_by_id
 
+        press_beside()
+        name_by_id()
         serve_pages()
         count_lateness()

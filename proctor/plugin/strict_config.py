@@ -6,11 +6,25 @@ read: the staff's environment has it in `etc/jupyter/jupyter_config.py`, which e
 
 from __future__ import annotations
 
+import difflib
 import sys
 import traceback
+from importlib import import_module
+from typing import NoReturn
 
 from nbgrader.apps.baseapp import NbGrader
 from traitlets.config import Config, ConfigFileNotFound, PyFileConfigLoader
+
+from proctor.settings import misspelt
+
+# Sections with settings of ours, and the modules of their classes, which a course without them need not import.
+_OURS = {
+    "Proctor": "proctor.settings",
+    "Autograde": "proctor.plugin.autograde",
+    "GradesTable": "proctor.plugin.export",
+    "SealInbound": "proctor.plugin.seal",
+    "ZipCollect": "proctor.plugin.zip_collect",
+}
 
 
 def install() -> None:
@@ -32,14 +46,31 @@ class _Strict(PyFileConfigLoader):
             SystemExit: there is a mistake in it, which was printed.
         """
         try:
-            return super().load_config()
+            config = super().load_config()
         except ConfigFileNotFound:
             raise
         except Exception as error:
             said = f"{type(error).__name__}: {error}".replace("\n", " ")
-            place = f"{self.full_filename}{_line(error, self.full_filename)}"
-            print(f"nothing was done: {place}: {said}; correct this file and run the command again", file=sys.stderr)
-            sys.exit(1)
+            _refuse(f"{self.full_filename}{_line(error, self.full_filename)}", said)
+        if problem := _misspelt(config):
+            _refuse(self.full_filename, problem)
+        return config
+
+
+def _misspelt(config: Config) -> str | None:
+    for section in config:
+        if section in _OURS:
+            if problem := misspelt(config, getattr(import_module(_OURS[section]), section)):
+                return problem
+        # nbgrader's ZipCollectApp and AutogradeApp are sections of their own.
+        elif not section.endswith("App") and (nearest := difflib.get_close_matches(section, _OURS, 1, 0.8)):
+            return f"c.{section}: there is no such section; is c.{nearest[0]} meant?"
+    return None
+
+
+def _refuse(place: str, said: str) -> NoReturn:
+    print(f"nothing was done: {place}: {said}; correct this file and run the command again", file=sys.stderr)
+    sys.exit(1)
 
 
 def _line(error: Exception, name: str) -> str:

@@ -10,8 +10,10 @@ A first process does nothing but live, so that snapshots outlast the one that ru
 
 from __future__ import annotations
 
+import base64
 import builtins
 import contextlib
+import importlib.machinery
 import importlib.util
 import json
 import os
@@ -20,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,28 @@ _MAX_FILES = 500
 # As it is before any code of the submission runs, which may put its own in its place.
 _loads = json.loads
 _RESULTS = ("*.py", "*.json", "runs/**/*")
+# What Jupyter's kernel has loaded before the first cell, and this program has not: files of that name were never used.
+_LOADED_BY_A_KERNEL = {
+    *("asyncio", "base64", "bdb", "bz2", "calendar", "cmd", "code", "comm", "concurrent"),
+    *("contextvars", "csv", "ctypes", "curses", "dateutil", "debugpy", "decimal", "email", "faulthandler"),
+    *("fcntl", "getpass", "glob", "gzip", "hashlib", "hmac", "html", "http", "ipykernel"),
+    *("jupyter_client", "jupyter_core", "locale", "lzma", "mimetypes", "packaging", "pdb", "platform", "platformdirs"),
+    *("psutil", "pwd", "pydoc", "pyexpat", "quopri", "resource", "shutil", "sqlite3", "ssl"),
+    *(
+        "stringprep",
+        "subprocess",
+        "sysconfig",
+        "tempfile",
+        "termios",
+        "tornado",
+        "typing_extensions",
+        "unicodedata",
+        "uuid",
+    ),
+    *("xml", "xmlrpc", "zipfile", "zlib", "zmq", "zoneinfo"),
+}
+# What answers are asked with.
+_OF_THE_COURSE = "dl1"
 
 
 class Wire:
@@ -144,8 +169,6 @@ class Shell(InteractiveShell):
 
 
 def _bundle(data: Any) -> dict[str, Any]:
-    import base64
-
     found = {}
     for kind, value in dict(data).items():
         if isinstance(value, bytes):
@@ -162,6 +185,32 @@ def _text(value: Any) -> str:
     # A student's own __str__ may do anything.
     except BaseException:
         return f"<{type(value).__name__} whose text can't be made>"
+
+
+class OwnFiles:
+    """Finds a student's file that is called like an installed module which nothing has loaded yet: `test.py`.
+
+    As in a notebook it comes first, but only where the notebook or a file beside it asks. Whatever a library or this
+    program imports is never found in the submission, and libraries that were loaded once for all stay what they are.
+    """
+
+    def __init__(self, folder: str, namespace: dict[str, Any]) -> None:
+        self._folder, self._namespace = folder, namespace
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if path is not None or name in _LOADED_BY_A_KERNEL or name == _OF_THE_COURSE or not self._asked_by_student():
+            return None
+        found = importlib.machinery.PathFinder.find_spec(name, [self._folder])
+        # A mere folder comes behind every module of its name.
+        return found if found is not None and found.has_location else None
+
+    def _asked_by_student(self) -> bool:
+        frame = sys._getframe(2)
+        while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "importlib":
+            frame = frame.f_back
+        if frame is None:
+            return False
+        return frame.f_globals is self._namespace or frame.f_code.co_filename.startswith(f"{self._folder}{os.sep}")
 
 
 class Host:
@@ -181,6 +230,7 @@ class Host:
         sys.modules["__main__"] = module
         Shell.emit = Publisher.emit = Hook.emit = staticmethod(self.emit)
         shell = Shell.instance(user_module=module, user_ns=module.__dict__)
+        sys.meta_path.insert(0, OwnFiles(os.getcwd(), shell.user_ns))
         shell.colors = "nocolor"
         shell.display_formatter.active_types = shell.display_formatter.format_types
         sys.stdout, sys.stderr = Stream("stdout", self.emit), Stream("stderr", self.emit)
@@ -208,6 +258,8 @@ class Host:
             self.control.send({"done": request["nonce"], "ok": bool(ok), **more})
 
     def snapshot(self, descriptor: int) -> None:
+        # IPython's own writes its history.
+        threads = [one for one in threading.enumerate() if type(one).__name__ != "HistorySavingThread"]
         if os.fork() == 0:
             try:
                 self.muted = True
@@ -216,7 +268,7 @@ class Host:
                     if other != descriptor:
                         with contextlib.suppress(OSError):
                             os.close(other)
-                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text)
+                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text, len(threads) > 1)
             finally:
                 os._exit(0)
         os.close(descriptor)
@@ -236,7 +288,7 @@ class Host:
 
 
 def _no_input(prompt: object = "") -> str:
-    raise RuntimeError("input() has nobody to ask while a notebook is graded")
+    raise RuntimeError("input() and breakpoint() have nobody to ask while a notebook is graded")
 
 
 def _beside(name: str) -> types.ModuleType:
@@ -257,7 +309,7 @@ def main() -> None:
         while True:
             signal.pause()
     random.seed(int(sys.argv[3]))
-    # Last, so that a file of the submission never stands in for an installed module, as it would in a notebook.
+    # Last, so that a file of the submission never stands in for a module that anything but the submission asks for.
     sys.path.append(os.getcwd())
     host = Host(Wire(control), snapshots)
     host.control.send({"ready": True})

@@ -12,6 +12,7 @@ import collections
 import contextlib
 import contextvars
 import functools
+import gc
 import json
 import operator
 import os
@@ -33,16 +34,25 @@ _FILENAME = "<cell>"
 _ASKED = struct.Struct(">d")
 # As they are before any code of the submission runs, which may put its own in their place.
 _compile, _execute = compile, exec
+_LATE = "no answer within the time"
+_THREADS = (
+    f"{_LATE}; threads that were started by another cell do not run while an answer is asked: start them in the "
+    "function that uses them"
+)
 
 
-def answer_probes(wire: Any, namespace: dict[str, Any], text: Callable[[Any], str]) -> None:
+def answer_probes(wire: Any, namespace: dict[str, Any], text: Callable[[Any], str], threads: bool) -> None:
     """Answers until the engine hangs up.
 
     Args:
         wire: of this snapshot.
         namespace: of the notebook.
         text: makes a text of an exception, whatever it is.
+        threads: whether there were further ones in the notebook, which no fork has.
     """
+    if threads:
+        with contextlib.suppress(Exception):
+            _renew_pools()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -55,11 +65,31 @@ def answer_probes(wire: Any, namespace: dict[str, Any], text: Callable[[Any], st
     while True:
         # Only looked at: the question is for the fork.
         select.select([wire.socket], [], [])
-        header, answer = _in_a_fork(wire, namespace, text)
+        header, answer = _in_a_fork(wire, namespace, text, _THREADS if threads else _LATE)
         wire.send(header, answer)
 
 
-def _in_a_fork(wire: Any, namespace: dict[str, Any], text: Callable[[Any], str]) -> tuple[dict[str, Any], bytes]:
+def _renew_pools() -> None:
+    """Pools of threads that the notebook has made begin anew when they are used: their threads are not in a fork."""
+    new, old = sys.modules.get("concurrent.futures.thread"), sys.modules.get("multiprocessing.pool")
+    for one in gc.get_objects() if new or old else ():
+        kind = type(one)
+        if new and issubclass(kind, new.ThreadPoolExecutor) and one._threads and not one._shutdown:
+            given = one._max_workers, one._thread_name_prefix, one._initializer, one._initargs
+            new.ThreadPoolExecutor.__init__(one, *given)
+        elif old and issubclass(kind, old.Pool) and one._state == old.RUN:
+            # It starts its workers at once, so not before it is asked for something.
+            one._check_running = functools.partial(_begin_anew, one, kind)
+
+
+def _begin_anew(pool: Any, kind: type) -> None:
+    del pool._check_running
+    kind.__init__(pool, pool._processes, pool._initializer, pool._initargs)
+
+
+def _in_a_fork(
+    wire: Any, namespace: dict[str, Any], text: Callable[[Any], str], late: str
+) -> tuple[dict[str, Any], bytes]:
     reading, writing = os.pipe()
     pids: queue.SimpleQueue[int] = queue.SimpleQueue()
     fork = _Fork(wire, namespace, text, writing, (reading,), pids)
@@ -80,7 +110,7 @@ def _in_a_fork(wire: Any, namespace: dict[str, Any], text: Callable[[Any], str])
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
     if content is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU,)):
-        return {"ok": False, "kind": "time-out", "text": "no answer within the time"}, b""
+        return {"ok": False, "kind": "time-out", "text": late}, b""
     if len(content) > _MAX_ANSWER:
         return {"ok": False, "names": ["ProtocolError"], "text": "the answer is too large"}, b""
     with contextlib.suppress(struct.error, ValueError):

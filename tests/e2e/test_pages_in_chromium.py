@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from formgrader_server import Server
+from nbgrader.api import Gradebook
 from page_text import IN_BROWSER, graded, normal
 from unlucky_pages import TEXTS, picture
 
@@ -28,6 +29,7 @@ from proctor.pages.report import (
 from proctor.pages.report_html import index_html, summary_html
 from proctor.pages.template import KEY, SUMMARY, TITLE, write_template
 from proctor.plugin import page_grades
+from proctor.pages.notes import aside_output, note_output
 from proctor.plugin.feedback import FeedbackExporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -37,6 +39,9 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
 ]
 PICTURES = "See ![](attachment:p.png), ![](curve.jpg) and <img src='attachment:p.png'>."
+# Each with its last letters, which have to be seen.
+LONG = {"with-blanks": "0.25 " * 400 + "LAST", "without-blanks": "x" * 2000 + "LAST"}
+LONG_TEXT = f"`{LONG['without-blanks']}` and\n\n```\n{LONG['without-blanks']}\n```\n\n{LONG['without-blanks']}"
 TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
 
 
@@ -58,7 +63,13 @@ def notebook() -> dict:
     text = "\n\n----\n\n".join([*TEXTS, PICTURES])
     made = graded(text, attachments=attachments, files={"curve.jpg": picture("JPEG")})
     data = {"text/html": TABLE, "text/plain": "loss"}
-    made["cells"][1]["outputs"] = [nbformat.v4.new_output("execute_result", data=data, execution_count=1)]
+    outputs = [nbformat.v4.new_output("stream", text=f"{line}\n") for line in LONG.values()]
+    outputs += [nbformat.v4.new_output("error", ename="E", evalue="e", traceback=list(LONG.values()))]
+    outputs += [nbformat.v4.new_output("execute_result", data={"text/plain": line}) for line in LONG.values()]
+    outputs += [note_output(LONG["without-blanks"]), aside_output(LONG["without-blanks"])]
+    made["cells"][1]["outputs"] = [nbformat.v4.new_output("execute_result", data=data, execution_count=1), *outputs]
+    text = graded(LONG_TEXT)
+    made["cells"].insert(2, text["cells"][-1])
     return made
 
 
@@ -86,8 +97,14 @@ def addresses(tmp_path_factory):
         try:
             server.wait()
             address = server.submit("ada", content=json.dumps(notebook()))
+            other = server.submit("zoe", "*another one*")
+            with Gradebook(f"sqlite:///{server.folder / 'gradebook.db'}", "test") as gradebook:
+                gradebook.update_or_create_student("bob", first_name="Bob")
+                gradebook.update_or_create_student("cyd", first_name="Cyd", last_name="Vries, de")
             yield {
+                "server": f"http://127.0.0.1:{server.port}",
                 "formgrader": f"http://127.0.0.1:{server.port}{address}",
+                "other": f"http://127.0.0.1:{server.port}{other}",
                 "feedback": (folder / "feedback.html").as_uri(),
                 "index": (folder / "index.html").as_uri(),
             }
@@ -156,6 +173,38 @@ def test_cells_of_tables_have_room(opened):
     for place in (".rendered_html td", ".proctor-table td"):
         room = opened.page.locator(place).first.evaluate("one => parseFloat(getComputedStyle(one).paddingLeft)")
         assert room > 5
+
+
+def test_all_of_a_long_line_is_seen(opened):
+    lost = opened.page.evaluate(
+        """() => {
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), lost = [];
+          let found = 0;
+          while (walker.nextNode()) {
+            const node = walker.currentNode;
+            if (node.parentElement.closest("script, style, textarea")) continue;
+            // What lies beyond the frame of something that cuts or scrolls, or of the page, is not seen.
+            let right = document.documentElement.clientWidth;
+            for (let one = node.parentElement; one; one = one.parentElement) {
+              if (getComputedStyle(one).overflowX !== "visible") {
+                right = Math.min(right, one.getBoundingClientRect().right);
+              }
+            }
+            for (let at = node.data.indexOf("LAST"); at >= 0; at = node.data.indexOf("LAST", at + 1)) {
+              found += 1;
+              const range = document.createRange();
+              range.setStart(node, at);
+              range.setEnd(node, at + 4);
+              const place = range.getBoundingClientRect();
+              if (place.width === 0 || place.left < 0 || place.right > right + 1) {
+                lost.push(node.parentElement.outerHTML.slice(0, 80));
+              }
+            }
+          }
+          return [found, lost];
+        }"""
+    )
+    assert lost == [11, []]
 
 
 def test_nothing_comes_from_the_web_and_nothing_fails(opened):
@@ -227,3 +276,39 @@ def test_what_passed_is_folded_and_links_lead_to_what_did_not(browser, addresses
     ]
     assert len(set(borders)) == 3
     page.close()
+
+
+def test_keys_lead_to_the_next_student(browser, addresses):
+    page = Opened(browser, addresses["formgrader"]).page
+    reached = set()
+    for key in ("Control+.", "Control+,"):
+        page.goto(addresses["formgrader"])
+        page.wait_for_function("formgrader.keyboard_manager !== undefined && MathJax.loaded")
+        with page.expect_navigation():
+            page.keyboard.press(key)
+        reached.add(page.url.partition("?")[0])
+    # Which of the two is the next one is by chance; beyond the last one there is the list.
+    assert addresses["other"] in reached
+    assert reached - {addresses["other"]} == {f"{addresses['server']}/formgrader/gradebook/hw/ex"}
+
+
+@pytest.mark.parametrize(
+    ("place", "where", "names"),
+    [
+        ("manage_students", "tbody tr td:first-child a", ["ada", "Bob", "Vries, de, Cyd", "zoe"]),
+        ("manage_submissions/hw", "tbody tr td.student-name", ["ada", "zoe"]),
+        ("gradebook/hw/ex", "a.name-shown", ["ada", "zoe"]),
+    ],
+)
+def test_students_without_names_are_shown_by_their_ids(browser, addresses, place, where, names):
+    page = Opened(browser, f"{addresses['server']}/formgrader/{place}").page
+    page.locator(where).first.wait_for(state="attached")
+    # The order of submissions is by chance, so that it tells nobody's name.
+    shown = [text.strip() for text in page.locator(where).all_text_contents()]
+    assert sorted(shown, key=str.casefold) == names
+
+
+def test_the_fields_of_a_student_without_a_name_stay_empty(browser, addresses):
+    page = Opened(browser, f"{addresses['server']}/formgrader/manage_students").page
+    page.locator("tbody tr", has_text="ada").locator(".edit a").click()
+    assert page.locator("input.modal-last-name").input_value() == ""

@@ -24,6 +24,11 @@ def test_unknown_limits_are_refused():
         settings(limits={"seconds": 7})
 
 
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(ProctorError, match=r"Proctor\.limitz: there is no such setting; is c.Proctor.limits meant"):
+        settings(limitz={})
+
+
 def test_a_time_that_has_no_room_in_the_one_around_it_is_refused():
     with pytest.raises(ProctorError, match="notebook_wall_seconds is 3600, and submission_seconds leaves 1740 seconds"):
         settings(limits={"notebook_wall_seconds": 3600.0}).all_limits()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.cookiejar
+import json
 import os
 import socket
 import subprocess
@@ -26,12 +28,16 @@ c.Proctor.pages = {{"cpu_seconds": 4.0, "cell_cpu_seconds": 1.0}}
 
 
 class Server:
-    """A Jupyter server on a course with one assignment."""
+    """A Jupyter server on a course with one assignment.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        settings: more lines of its file of settings.
+    """
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder = folder / "course"
         self.folder.mkdir()
-        (self.folder / "nbgrader_config.py").write_text(CONFIG.format(root=str(self.folder)))
+        (self.folder / "nbgrader_config.py").write_text(CONFIG.format(root=str(self.folder)) + settings)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -60,6 +66,8 @@ class Server:
         with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}", "test") as gradebook:
             gradebook.update_or_create_assignment("hw")
             gradebook.update_or_create_notebook("ex", "hw")
+            # Without one the lists are empty.
+            gradebook.update_or_create_grade_cell("q1", "ex", "hw", max_score=2, cell_type="code")
             gradebook.update_or_create_student(student)
             gradebook.add_submission("hw", student)
             return f"/formgrader/submissions/{gradebook.find_submission_notebook('ex', 'hw', student).id}/"
@@ -71,6 +79,16 @@ class Server:
                 return answer.status, answer.headers["Content-Security-Policy"], answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Content-Security-Policy"], error.read().decode()
+
+    def post(self, address: str) -> dict:
+        """What a button is answered."""
+        cookies = http.cookiejar.CookieJar()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+        browser.open(f"http://127.0.0.1:{self.port}/formgrader/", timeout=300).close()
+        token = next(one.value for one in cookies if one.name == "_xsrf")
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{address}", b"", {"X-XSRFToken": token})
+        with browser.open(asked, timeout=300) as answer:
+            return json.load(answer)
 
     def wait(self) -> None:
         for _ in range(600):

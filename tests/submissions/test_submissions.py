@@ -20,6 +20,7 @@ import unlucky_mistakes
 import unlucky_needed
 import unlucky_pages
 import unlucky_rerun
+import unlucky_rows
 import unlucky_sibs
 from course_folder import ROOT, Course
 
@@ -42,6 +43,7 @@ ALL_CASES = [
     *unlucky_needed.CASES,
     *unlucky_pages.CASES,
     *unlucky_rerun.CASES,
+    *unlucky_rows.CASES,
     *unlucky_sibs.CASES,
 ]
 # Others of their kinds are graded anyway, and the tests of intake have each of them; together they take minutes.
@@ -207,6 +209,12 @@ def test_records_agree_with_the_gradebook(course):
     for case in CASES:
         done = course.folder / "proctor_records" / exercise.ASSIGNMENT / case.name / "complete.json"
         assert json.loads(done.read_text())["differences"] == []
+
+
+def test_the_log_has_no_lines_that_nobody_can_do_anything_about(course):
+    assert "GenerateFeedbackApp" in course.log
+    for words in ("SAWarning", "not recognized by"):
+        assert words not in course.log
 
 
 def test_a_worse_resubmission_does_not_keep_the_old_score(course):

@@ -31,6 +31,8 @@ TEXTS = {
     "5$\\times$5 kernels, the $k$th head, $ a < b $": None,
     "<b>bold</b> <br> <!-- a comment --> <div>\n\nx < y\n\n</div>": None,
     "```\nx = a[0](b) # $x$ <b>\n```\n\n~~~python\ny = [c]: d\n~~~": "x = a[0](b) # $x$ <b>\n\ny = [c]: d",
+    # Behind each fence stand blanks.
+    "```python  \nx = a[0] < b\n```   \n  \nand then\n\n~~~ \ny = $2$\n~~~\t\n": "x = a[0] < b\n\nand then\n\ny = $2$",
     "```because it is larger\nx < y\n```": "because it is larger\nx < y",
     "and so:\n\n    y = x[i](j) if a < b else \"[z]: 1\"\n    # $5 \\(x\\)": (
         "and so:\n\ny = x[i](j) if a < b else \"[z]: 1\"\n# $5 \\(x\\)"

@@ -10,6 +10,7 @@ from proctor.intake import staging, unpacked
 from proctor.intake.copier import Caps
 from proctor.intake.inert import restore
 from proctor.intake.staging import stage, state_of
+from proctor.plugin.run_times import graded
 
 PNG = b"\x89PNG\r\n\x1a\n rest"
 SECRET = "0f" * 64
@@ -278,3 +279,27 @@ def test_what_was_handed_in_for_a_notebook_is_named(submitted, tmp_path, name):
     said = f"what counts is the file that ends in .ipynb; handed in was {name}"
     assert said in staged.notes
     assert said not in stage(submitted, tmp_path / "files", {}, {"two": NOTEBOOK}).notes
+
+
+@pytest.mark.parametrize(
+    "place", [".ipynb_checkpoints", "home work/.ipynb_checkpoints", "homework.zip/.ipynb_checkpoints"]
+)
+def test_a_notebook_that_is_only_a_checkpoint_is_missing_and_the_table_says_why(submitted, tmp_path, place):
+    path = f"{place}/three-checkpoint.ipynb"
+    archive, _, inside = path.partition(".zip/")
+    if inside:
+        with zipfile.ZipFile(submitted / f"{archive}.zip", "w") as file:
+            file.writestr(inside, "{}")
+    else:
+        (submitted / path).parent.mkdir(parents=True)
+        (submitted / path).write_text("{}")
+    staged = stage(submitted, tmp_path / "files", {}, {"one": {}, "two": {}, "three": {}})
+    assert staged.matched.content["three"] is None
+    said = graded(len(staged.notes), {"three": staged.matched.lost["three"]})
+    assert said == "graded, but 1 notebook was not handed in (only a checkpoint of Jupyter was): three; 1 note"
+    assert staged.notes[0].startswith(f"{place} holds what Jupyter has kept of a notebook")
+    # Beside the notebook itself it is no news.
+    (submitted / "three.ipynb").write_text("third")
+    staged = stage(submitted, tmp_path / "files", {}, {"one": {}, "two": {}, "three": {}})
+    assert "three" not in {name for name, why in staged.matched.lost.items() if "checkpoint" in why}
+    assert staged.notes == []

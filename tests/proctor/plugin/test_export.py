@@ -285,3 +285,21 @@ def test_a_gradebook_that_is_held_by_another_is_said_in_a_line(graded, caplog, m
     monkeypatch.setattr(Lateness, "refresh", held)
     assert export(graded, refused=True) == {}
     assert "another program has locked the gradebook for a minute; end it, then run" in caplog.text
+
+
+def test_points_beyond_those_of_a_question_and_extra_credit_are_said_and_count(graded, caplog):
+    read_all(graded)
+    export(graded)
+    assert "points were typed" not in caplog.text
+    assert "extra credit" not in caplog.text
+    graded.read_essay("ada", 40)
+    graded.change("ben", "essay", manual_score=-1, extra_credit=5)
+    rows = export(graded)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    said = f"{NOTEBOOK}, essay: {{}} points were typed where there are 0 to 5; correct that, or type what is a bonus as"
+    assert [line for line in lines if "typed" in line] == [
+        f"{ASSIGNMENT}, ada: {said.format(40)} extra credit",
+        f"{ASSIGNMENT}, ben: {said.format(-1)} extra credit",
+    ]
+    assert f"{ASSIGNMENT}, ben: {NOTEBOOK}, essay: 5 points of extra credit" in lines
+    assert (rows["ada"]["raw_score"], rows["ben"]["raw_score"]) == ("41.0", "7.0")

@@ -3,6 +3,7 @@ import logging
 
 import nbformat
 import pytest
+from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 
 from proctor.checking.verdict import Record, Verdict, record_path
@@ -94,3 +95,13 @@ def test_a_students_page_has_the_catalogues_words_below_a_failed_check(tmp_path,
     after = made.partition("A check failed")[2]
     assert "From the grading" in after
     assert "What went wrong looks like this: your double adds &lt;b&gt;three&lt;/b&gt; (adds)" in after
+
+
+def test_a_setting_that_nbconvert_gives_to_every_step_is_no_warning(caplog):
+    config = Config()
+    config.NbConvertBase.display_data_priority = ["text/html"]
+    SafeFeedback(config=config)
+    assert "not recognized" not in caplog.text
+    # Of a step that doesn't know it there is one.
+    type("Other", (NbGraderPreprocessor,), {})(config=config)
+    assert "`display_data_priority` not recognized by `Other`" in caplog.text

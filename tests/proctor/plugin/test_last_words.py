@@ -55,3 +55,15 @@ def test_without_room_for_the_details_it_is_still_a_line(monkeypatch):
     assert said.startswith("ValueError: xxx")
     assert said.endswith("details could not be written: No space left on device)")
     assert len(said) < 500
+
+
+def test_what_nbgraders_own_code_warns_of_at_each_submission_is_no_line_of_the_log():
+    script = (
+        "import warnings\nfrom sqlalchemy.exc import SAWarning\nfrom proctor.plugin import last_words\n"
+        "last_words.install()\n"
+        "for module in ('nbgrader.api', 'somebody.elses'):\n"
+        "    warnings.warn_explicit(f'of {module}', SAWarning, 'file', 1, module)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "of somebody.elses" in run.stderr
+    assert "of nbgrader.api" not in run.stderr

@@ -4,9 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from course_folder import ROOT
+from traitlets.config import Config, Configurable
+
+from proctor.plugin import strict_config
+
+# They only know of a setting that nbgrader gives to every step.
+STEPS = {"SafeFeedback", "_Rule"}
 
 
 def run(tmp_path, settings: str, *words: str) -> subprocess.CompletedProcess:
@@ -35,6 +42,11 @@ def run(tmp_path, settings: str, *words: str) -> subprocess.CompletedProcess:
             "line 3: NameError: name 'EXCHANGES' is not defined",
         ),
         ("from proctor.plug_in import plugin\n", "line 1: ImportError: cannot import name 'plugin'"),
+        (
+            "c = get_config()\nc.Proctor.limitz = {}\n",
+            "c.Proctor.limitz: there is no such setting; is c.Proctor.limits",
+        ),
+        ("c = get_config()\nc.Procter.limits = {}\n", "c.Procter: there is no such section; is c.Proctor meant?"),
     ],
 )
 @pytest.mark.parametrize("command", ["autograde", "generate_assignment"])
@@ -56,3 +68,41 @@ def test_right_settings_are_read(tmp_path):
 def test_the_environment_has_it():
     rule = (ROOT / "Makefile").read_text()
     assert "cp deploy/jupyter_config.py .venv/etc/jupyter/" in rule
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "nearest"),
+    [
+        ("Autograde", "regrade_stail", "is c.Autograde.regrade_stale meant?"),
+        ("GradesTable", "allow_incompleet", "is c.GradesTable.allow_incomplete meant?"),
+        ("SealInbound", "kept", "is c.SealInbound.keep meant?"),
+        ("ZipCollect", "time_zone", "is c.ZipCollect.timezone meant?"),
+        ("ZipColect", "timezone", "is c.ZipCollect meant?"),
+        ("Proctor", "xyz", "There are data, data_variable, extensions, limits"),
+        # Of nbgrader and others, also one that is called much like ours.
+        ("ZipCollectApp", "force", None),
+        ("AutogradeApp", "anything", None),
+        ("Exchange", "rooot", None),
+        ("Autograde", "force", None),
+        ("Proctor", "workers", None),
+    ],
+)
+def test_a_misspelt_name_in_a_section_of_ours_is_named_with_the_nearest(section, name, nearest):
+    said = strict_config._misspelt(Config({section: {name: 1}}))
+    assert (said is None) == (nearest is None), said
+    assert nearest is None or nearest in said
+
+
+def test_every_section_of_ours_with_settings_is_among_them():
+    for module in (ROOT / "proctor" / "plugin").glob("*.py"):
+        import_module(f"proctor.plugin.{module.stem}")
+    found = {
+        one.__name__
+        for one in subclasses(Configurable)
+        if one.__module__.startswith("proctor.") and any(name in vars(one) for name in one.class_traits(config=True))
+    }
+    assert found - STEPS == set(strict_config._OURS)
+
+
+def subclasses(kind: type) -> set[type]:
+    return {kind}.union(*map(subclasses, kind.__subclasses__()))

@@ -1,0 +1,112 @@
+"""What the guides tell people to type is there: commands, targets, modules and settings."""
+
+import re
+import shlex
+import subprocess
+from importlib import import_module, util
+from pathlib import Path
+
+import pytest
+from nbgrader.apps.nbgraderapp import NbGraderApp
+
+from proctor.__main__ import _COMMANDS
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("*/*.md")])
+_SPAN = re.compile(r"`([^`\n]+)`")
+_BLOCK = re.compile(r"^    (\S.*)$", re.MULTILINE)
+_BEFORE = r"(?:^|[;&|(]\s*|&&\s*|[\w/.-]*/)"
+
+
+def typed(guide: Path) -> list[str]:
+    """All that is set as code, without remarks."""
+    text = guide.read_text(encoding="utf-8")
+    found = [*_SPAN.findall(text), *_BLOCK.findall(text)]
+    return [re.sub(r"\s+#.*", "", one).strip() for one in found]
+
+
+def words(pattern: str) -> list[tuple[str, list[str]]]:
+    """Guide and words of each command that begins so."""
+    found = []
+    for guide in GUIDES:
+        for line in typed(guide):
+            match = re.search(rf"{_BEFORE}{pattern}(?P<words>(?: .*)?)$", line)
+            if match:
+                found.append((guide.name, re.sub(r"[…]|\.\.\.", "", match["words"]).split()))
+    return found
+
+
+def test_commands_of_nbgrader_and_their_settings_exist():
+    commands = [(guide, given) for guide, given in words("nbgrader") if given and re.fullmatch("[a-z_]+", given[0])]
+    assert len(commands) > 15
+    for guide, given in commands:
+        app, path = NbGraderApp(), []
+        while given and given[0] in app.subcommands:
+            path.append(given.pop(0))
+            app = app.subcommands[path[-1]][0]()
+        assert path, (guide, given)
+        assert not app.subcommands, f"{guide}: nbgrader {' '.join(path)} needs another word"
+        for option in given:
+            if option.startswith("--") and "." not in option.partition("=")[0]:
+                name = option.lstrip("-").partition("=")[0]
+                assert name in {*app.aliases, *app.flags}, f"{guide}: nbgrader {' '.join(path)} has no --{name}"
+
+
+def test_settings_exist():
+    known = {}
+    for module in ("proctor.settings", "nbgrader.apps.baseapp", "nbgrader.plugins", "nbgrader.exchange"):
+        known |= vars(import_module(module))
+    for module in (ROOT / "proctor" / "plugin").glob("*.py"):
+        known |= vars(import_module(f"proctor.plugin.{module.stem}"))
+    settings = {
+        (guide.name, section, name)
+        for guide in GUIDES
+        for line in typed(guide)
+        for section, name in re.findall(r"(?:\bc\.|--)([A-Z]\w+)\.(\w+)", line)
+        if section not in ("JupyterHub", "Spawner", "LocalProcessSpawner")
+    }
+    assert len(settings) > 10
+    for guide, section, name in settings:
+        assert section in known, f"{guide}: c.{section}"
+        assert name in known[section].class_trait_names(config=True), f"{guide}: c.{section}.{name}"
+
+
+def test_commands_of_the_engine_and_modules_exist():
+    modules = words(r"python -m (?P<module>[\w.]+)")
+    for guide in GUIDES:
+        for line in typed(guide):
+            for module, word in re.findall(r"python -m ([\w.]+)(?: (\w+))?", line):
+                spec = util.find_spec(module)
+                assert spec is not None, f"{guide.name}: python -m {module}"
+                if spec.submodule_search_locations is not None:
+                    assert util.find_spec(f"{module}.__main__"), f"{guide.name}: python -m {module}"
+                if module == "proctor":
+                    assert word in _COMMANDS, f"{guide.name}: python -m proctor {word}"
+    assert len(modules) > 5
+
+
+def test_targets_of_make_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = [(guide, given[0]) for guide, given in words("make") if given and re.fullmatch("[a-z-]+", given[0])]
+    assert len(named) > 10
+    for guide, target in named:
+        assert target in targets, f"{guide}: make {target}"
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_folders_that_commands_write_into_are_there_or_made(guide):
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    made = {Path(name).parent.as_posix() for name in tracked}
+    for line in _BLOCK.findall(guide.read_text(encoding="utf-8")):
+        given = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else []
+        if given[:1] == ["mkdir"]:
+            made.update(given[1:])
+        for option, value in zip(given, given[1:], strict=False):
+            if option in ("-o", "--output") and "/" in value and not value.startswith("/"):
+                assert Path(value).parent.as_posix() in made, f"{guide.name}: {line}"
+
+
+def test_students_are_told_where_their_code_is_graded():
+    text = (ROOT / "docs" / "student_guide.md").read_text(encoding="utf-8")
+    assert "Your code is graded on a CPU" in text
+    assert 'never `"cuda"`' in text
