@@ -1,4 +1,4 @@
-"""Rules for what helps a student who is stuck: folded hints under each answer.
+"""Rules for what stands between a student and the text: checks are folded, and so are hints under each answer.
 
 Hints are a ladder, by symptom: two or three `<details>` in one text cell, from general to nearly the answer. The last
 one is not the answer, so none may copy a piece of a solution or of a hidden test.
@@ -21,6 +21,8 @@ _DETAILS = re.compile(
     r"^<details><summary>(?P<symptom>[^\n]*)</summary>\n(?P<gap>\n?)(?P<text>.*?)\n</details>$",
     re.DOTALL | re.MULTILINE,
 )
+# "# Check 2.6, query: turned queries"
+_TITLE = re.compile(r"# Check \S.*[ ,:]\S.*")
 _EDGE = re.compile(r"</?details\b", re.IGNORECASE)
 
 
@@ -42,9 +44,12 @@ def hints(cell: Mapping[str, Any]) -> list[Hint]:
 def help_findings(cells: Sequence[dict[str, Any]]) -> Iterator[tuple[int, str]]:
     """What is wrong with the help that a notebook gives: number of the cell, from 0, and what to do."""
     secret = [text for cell in cells for text in _secret_texts(cell)]
+    titles: set[str] = set()
     hinted = False
     for number, cell in enumerate(cells):
         role = notebook_cells.role(cell)
+        if role == "test":
+            yield from ((number, message) for message in _of_check(cell, titles))
         if role == "text" and _EDGE.search(notebook_cells.source(cell)):
             hinted = True
             yield from ((number, message) for message in _of_ladder(cell, secret))
@@ -60,6 +65,21 @@ def help_findings(cells: Sequence[dict[str, Any]]) -> Iterator[tuple[int, str]]:
             hinted = True
         elif role in ("solution", "manual"):
             hinted = False
+
+
+def _of_check(cell: dict[str, Any], titles: set[str]) -> Iterator[str]:
+    """What is wrong with how a check looks before it is opened; its title is added to those that there are."""
+    if not notebook_cells.is_folded(cell):
+        yield (
+            "the code of a check stands between students and the text; fold it: View → Collapse Selected Code in "
+            'JupyterLab, or "jupyter": {"source_hidden": true} in its metadata'
+        )
+    title = notebook_cells.source(cell).partition("\n")[0].strip()
+    if not _TITLE.fullmatch(title):
+        yield "of a folded check JupyterLab shows the first line; let that be # Check <question>: <what it checks>"
+    elif title in titles:
+        yield f"an earlier check has the same title, {title}; say what is different"
+    titles.add(title)
 
 
 def _of_ladder(cell: dict[str, Any], secret: Sequence[str]) -> Iterator[str]:

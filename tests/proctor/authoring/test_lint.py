@@ -324,6 +324,8 @@ def test_command_line(tmp_path, capsys):
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
     help_text = "\n\n".join(["<details><summary>a</summary>\n\nb\n\n</details>"] * 2)
     given, answer, *checks = notebook()["cells"]
+    checks[0]["source"] = f"# Check 1: twice a number\n{TEST}"
+    checks[0]["metadata"]["jupyter"] = {"source_hidden": True}
     hinted = (given, answer, {"cell_type": "markdown", "id": "hints", "source": help_text, "metadata": {}}, *checks)
     good.write_text(json.dumps(notebook(*hinted)))
     assert main([str(good)]) == 0

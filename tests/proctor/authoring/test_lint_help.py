@@ -1,4 +1,4 @@
-"""Hints: folded, two or three under each autograded question, and none with a piece of the answer in it."""
+"""Checks are folded under a title; hints too, two or three for each question, none with a piece of the answer in it."""
 
 import json
 
@@ -42,9 +42,10 @@ def solution() -> dict:
     return cell("code", SOLUTION, "q1_scores", grade=False, locked=False, solution=True)
 
 
-def checking(cell_id: str = "q1_values") -> dict:
-    made = cell("code", TEST, cell_id, grade=True, locked=True, solution=False, points=2)
-    made["metadata"]["tags"] = ["raises-exception"]
+def checking(cell_id: str = "q1_values", source: str | None = None, folded: object = True) -> dict:
+    source = f"# Check 1, {cell_id}: some scores\n{TEST}" if source is None else source
+    made = cell("code", source, cell_id, grade=True, locked=True, solution=False, points=2)
+    made["metadata"] |= {"tags": ["raises-exception"], "jupyter": {"source_hidden": folded}}
     return made
 
 
@@ -106,6 +107,28 @@ def test_a_ladder_that_is_none(source, message):
     assert found
     assert all(one.startswith("cell some-text: ") for one in found)
     assert any(message in one for one in found)
+
+
+@pytest.mark.parametrize("remembered", [None, {}, {"outputs_hidden": True}, {"source_hidden": False}, [], "x"])
+def test_a_check_that_is_not_folded_is_found(remembered):
+    check = checking()
+    check["metadata"]["jupyter"] = remembered
+    (found,) = messages(solution(), text(TWO), check)
+    assert found.startswith("cell q1_values: the code of a check stands between students and the text; fold it")
+    del check["metadata"]["jupyter"]
+    assert messages(solution(), text(TWO), check) == [found]
+
+
+@pytest.mark.parametrize("first", ["import torch", "# Check", "# Check 1", "# 1: some scores", "#Check 1: scores", ""])
+def test_a_folded_check_says_in_its_first_line_what_it_checks(first):
+    (found,) = messages(solution(), text(TWO), checking(source=f"{first}\n{TEST}"))
+    assert found.startswith("cell q1_values: of a folded check JupyterLab shows the first line; let that be # Check")
+
+
+def test_two_checks_have_different_titles():
+    source = f"# Check 1: scores\n{TEST}"
+    (found,) = messages(solution(), text(TWO), checking("q1_a", source), checking("q1_b", source))
+    assert found == "cell q1_b: an earlier check has the same title, # Check 1: scores; say what is different"
 
 
 def test_what_is_in_public_text_may_be_said():
