@@ -18,12 +18,16 @@ class CheckFailed(CourseError, AssertionError):
     Attributes:
         name: what was checked, in words; the only text of a hidden check that a student may ever read.
         kind: one of :data:`dl1.contract.checks.KINDS`.
+        rows: what a card shows of it, by label: expected, yours, inputs.
+        help: what to look at, for the reader; empty where only the kind is known.
     """
 
     def __init__(self, message: str, *, name: str, kind: str) -> None:
         super().__init__(message)
         self.name = name
         self.kind = kind
+        self.rows: dict[str, str] = {}
+        self.help = ""
 
     def _render_traceback_(self) -> list[str]:
         return [f"Check failed: {self}"]

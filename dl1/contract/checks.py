@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from dl1.contract.cards import failure
 from dl1.contract.protocol import ProbeError
-from dl1.errors import CheckFailed, CourseError
+from dl1.errors import CourseError
 
 KINDS = (
     "wrong value",
@@ -300,6 +301,4 @@ def _rounded(values: Any) -> Any:
 
 
 def _fail(kind: str, name: str, got: Any, expected: Any, inputs: Mapping[str, Any] | None) -> None:
-    lines = [f"{name}: {kind}", f"  expected: {expected}", f"  yours:    {got}"]
-    lines += [f"  input {key}: {_show(value)}" for key, value in (inputs or {}).items()]
-    raise CheckFailed("\n".join(lines), name=name, kind=kind)
+    raise failure(kind, name, expected, got, {key: _show(value) for key, value in (inputs or {}).items()})

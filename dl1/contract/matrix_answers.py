@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dl1.errors import CheckFailed
+from dl1.contract.cards import failure
 
 _EXAMPLE = "[[1, 2], [3, 4]]"
 
@@ -54,4 +54,4 @@ def _described(value: Any) -> str:
 
 
 def _fail(kind: str, name: str, expected: str, got: str) -> None:
-    raise CheckFailed(f"{name}: {kind}\n  expected: {expected}\n  yours:    {got}", name=name, kind=kind)
+    raise failure(kind, name, expected, got)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from dl1.contract import protocol
+from dl1.contract.own_frames import shown_without_own_frames
 from dl1.contract.own_names import doubles_with_names, own_names, with_names
 from dl1.contract.settings import first_settings
 from dl1.contract.unfinished import explained
@@ -83,6 +84,7 @@ def run_here(probe: Probe, args: tuple, kwargs: dict[str, Any]) -> Any:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with contextlib.ExitStack() as around:
         around.enter_context(explained())
+        around.enter_context(shown_without_own_frames())
         names = own_names(namespace)
         doubles = around.enter_context(doubles_with_names(probe.given, namespace, names))
         around.enter_context(doubles_in_place(namespace, doubles))

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from dl1.contract.cards import failure
 from dl1.data.corpus import load_corpus
-from dl1.errors import CheckFailed, CourseError
+from dl1.errors import CourseError
 from dl1.gpt.exported import FILE_NAME
 from dl1.gpt.last_position_loss import last_position_loss, spread_positions
 from dl1.gpt.runs import RECORD, load_run
@@ -137,4 +138,4 @@ def _tokenizer(claimed: Mapping[str, Any]) -> CharTokenizer:
 
 
 def _fail(kind: str, name: str, expected: Any, got: Any) -> None:
-    raise CheckFailed(f"{name}: {kind}\n  expected: {expected}\n  yours:    {str(got)[:200]}", name=name, kind=kind)
+    raise failure(kind, name, expected, str(got)[:200])

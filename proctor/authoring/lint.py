@@ -1,7 +1,8 @@
 """Finds mistakes in instructor notebooks before students or the grader do: `python -m proctor.authoring.lint PATH…`.
 
 One line per finding, `path: cell <id>: message`, where the message says what to do. Here are the rules for notebooks
-and for all cells; those for the inside of test cells are in `proctor.authoring.lint_tests`.
+and for all cells; those for the inside of test cells are in `proctor.authoring.lint_tests`, those for hints in
+`proctor.authoring.lint_help`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from proctor.authoring.lint_help import help_findings
 from proctor.authoring.lint_purposes import purpose_findings
 from proctor.authoring.lint_tests import cell_findings
 from proctor.errors import ProctorError
@@ -83,6 +85,14 @@ def lint(notebook: dict[str, Any]) -> list[Finding]:
         findings.append(Finding("notebook", "metadata.proctor.interface must be a list of different Python names"))
     total = [*_points(cells, declared.get("points")), *_unbound_interface(cells, names)]
     return findings + [Finding("notebook", message) for message in total]
+
+
+def lint_help(notebook: dict[str, Any]) -> list[Finding]:
+    """What a student who is stuck would miss: see `proctor.authoring.lint_help`."""
+    cells = notebook["cells"]
+    return [
+        Finding(f"cell {_cell(number + 1, cells[number]).label}", message) for number, message in help_findings(cells)
+    ]
 
 
 def _cell(number: int, content: dict[str, Any]) -> _Cell:
@@ -258,7 +268,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for path in notebooks:
         try:
-            findings = lint(read(path))
+            notebook = read(path)
+            findings = lint(notebook) + lint_help(notebook)
         except ProctorError as error:
             print(error, file=sys.stderr)
             status = 2

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.errors import ProctorError
-from proctor.notebooks.cells import find_notebooks, grade_id, nbgrader_metadata, read, source
+from proctor.notebooks.cells import find_notebooks, grade_id, is_folded, nbgrader_metadata, read, role, source
 
 # What JupyterLab writes for its standard kernel.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -58,6 +58,9 @@ def _normalised_cell(cell: dict[str, Any], cell_id: str) -> dict[str, Any]:
         metadata["nbgrader"] = {key: managed[key] for key in NBGRADER_KEYS if key in managed}
     if cell["metadata"].get("tags"):
         metadata["tags"] = cell["metadata"]["tags"]
+    # Of what JupyterLab remembers of a cell: that a check comes folded.
+    if role(cell) == "test" and is_folded(cell):
+        metadata["jupyter"] = {"source_hidden": True}
     kept: dict[str, Any] = {
         "cell_type": cell["cell_type"],
         "id": cell_id,

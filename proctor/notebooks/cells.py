@@ -113,6 +113,12 @@ def role(cell: dict[str, Any]) -> str:
     return "code" if cell["cell_type"] == "code" else "text"
 
 
+def is_folded(cell: dict[str, Any]) -> bool:
+    """Whether JupyterLab shows the first line of the cell only, until somebody opens it."""
+    remembered = cell["metadata"].get("jupyter")
+    return isinstance(remembered, dict) and remembered.get("source_hidden") is True
+
+
 def regions(source: str, name: str) -> list[Region]:
     """Regions between `BEGIN name` and `END name` lines ("SOLUTION" or "HIDDEN TESTS"), in order.
 

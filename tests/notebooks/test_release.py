@@ -117,6 +117,15 @@ def test_every_solution_is_a_stub(release, name):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
+def test_hints_are_there_and_checks_come_folded(release, name):
+    for before, after in zip(cells(SOURCE, name), cells(release, name), strict=True):
+        if notebook_cells.role(before) == "text":
+            assert notebook_cells.source(after) == notebook_cells.source(before)
+        assert after["metadata"].get("jupyter") == before["metadata"].get("jupyter")
+        assert notebook_cells.is_folded(after) == (notebook_cells.role(after) == "test")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_untouched_notebook_fails_with_not_implemented_only(release, name, tmp_path, monkeypatch):
     # As Validate does, under which nothing is trained for long.
     monkeypatch.setenv("NBGRADER_EXECUTION", "validate")

@@ -322,10 +322,15 @@ def test_checks_do_not_stop_a_run_of_all_cells():
 
 def test_command_line(tmp_path, capsys):
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
-    good.write_text(json.dumps(notebook()))
+    help_text = "\n\n".join(["<details><summary>a</summary>\n\nb\n\n</details>"] * 2)
+    given, answer, *checks = notebook()["cells"]
+    checks[0]["source"] = f"# Check 1: twice a number\n{TEST}"
+    checks[0]["metadata"]["jupyter"] = {"source_hidden": True}
+    hinted = (given, answer, {"cell_type": "markdown", "id": "hints", "source": help_text, "metadata": {}}, *checks)
+    good.write_text(json.dumps(notebook(*hinted)))
     assert main([str(good)]) == 0
     assert capsys.readouterr().out == ""
-    bad.write_text(json.dumps(notebook(points=4)))
+    bad.write_text(json.dumps(notebook(*hinted, points=4)))
     assert main([str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith(f"{bad}: notebook: the cells have 3 points")
     bad.write_text("not json")

@@ -106,6 +106,18 @@ def test_what_stays_and_what_goes():
     assert intro["attachments"]["a.png"] == {"image/png": "aGVsbG8="}
 
 
+def test_a_check_stays_folded_and_other_cells_unfold():
+    remembered = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    check, answer = solution_cell("q1_check", "a"), solution_cell("q1_answer", "b")
+    check["metadata"]["nbgrader"] |= {"grade": True, "solution": False, "locked": True, "points": 1}
+    for cell in (check, answer):
+        cell["metadata"] |= remembered
+    made = normalise({"cells": [check, answer, text_cell("text") | {"metadata": remembered}], "metadata": {}})["cells"]
+    assert [cell["metadata"].get("jupyter") for cell in made] == [{"source_hidden": True}, None, None]
+    check["metadata"]["jupyter"] = {"source_hidden": False, "outputs_hidden": True}
+    assert "jupyter" not in normalise({"cells": [check], "metadata": {}})["cells"][0]["metadata"]
+
+
 def test_same_bytes_as_nbformat_and_valid(tmp_path):
     path = write(tmp_path / "a.ipynb", MESSY)
     assert main([str(path)]) == 0
