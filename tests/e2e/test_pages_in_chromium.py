@@ -15,6 +15,7 @@ from nbgrader.api import Gradebook
 from page_text import IN_BROWSER, graded, normal
 from unlucky_pages import TEXTS, picture
 
+from proctor.pages.notes import aside_output, note_output
 from proctor.pages.report import (
     FAILED,
     NOT_JUDGED,
@@ -29,7 +30,6 @@ from proctor.pages.report import (
 from proctor.pages.report_html import index_html, summary_html
 from proctor.pages.template import KEY, SUMMARY, TITLE, write_template
 from proctor.plugin import page_grades
-from proctor.pages.notes import aside_output, note_output
 from proctor.plugin.feedback import FeedbackExporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
