@@ -4,6 +4,7 @@
     python benchmarks/grading.py --students 20 --mix mixed       half done, untouched and hostile ones among them
     python benchmarks/grading.py --crowd 300                     what 300 submissions in one go leave behind
     python benchmarks/grading.py --postgres 100                  two graders at once on a PostgreSQL gradebook
+    python benchmarks/grading.py --dask 100 --small              by a Dask scheduler and two workers, the small notebook
 
 Printed are seconds and CPU-seconds per student, memory, how both grow, the time until the first verdict, and where the
 time goes. Points are compared between all variants of the engine, cell by cell; a difference is exit status 1. Run it
@@ -24,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "submissions"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import grading_cluster
 import grading_crowd
 import grading_gradebooks
 import grading_table
@@ -72,13 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave courses and logs")
     parser.add_argument("--crowd", type=int, metavar="N", help="students in one go, as many workers as it takes")
     parser.add_argument("--postgres", type=int, metavar="N", help="students on PostgreSQL with two graders")
-    parser.add_argument("--small", action="store_true", help="for these two: the tests' small notebook")
+    parser.add_argument("--dask", type=int, metavar="N", help="students by a Dask scheduler and two workers")
+    parser.add_argument("--small", action="store_true", help="for these three: the tests' small notebook")
     return parser
 
 
 def _problem(chosen: argparse.Namespace) -> str | None:
     """What is wrong with the options, or with this machine."""
-    for name in ("students", "turns", "crowd", "postgres"):
+    for name in ("students", "turns", "crowd", "postgres", "dask"):
         number = getattr(chosen, name)
         if number is not None and number < 1:
             return f"--{name} is {number}; give at least 1"
@@ -87,10 +90,13 @@ def _problem(chosen: argparse.Namespace) -> str | None:
         return f"there is no variant {unknown[0]!r}; there are {', '.join(VARIANTS)}"
     if chosen.turns and chosen.turns > chosen.students:
         return f"{chosen.students} students can't be graded in {chosen.turns} turns; give fewer turns"
-    if chosen.crowd and chosen.postgres:
-        return "--crowd and --postgres are two measurements; start one after the other"
+    alone = [f"--{name}" for name in ("crowd", "postgres", "dask") if getattr(chosen, name)]
+    if len(alone) > 1:
+        return f"{' and '.join(alone)} are {len(alone)} measurements; start one after the other"
     if problem := availability():
         return f"the engine can't be measured here: {problem}"
+    if chosen.dask:
+        return grading_cluster.missing()
     return grading_gradebooks.missing() if chosen.postgres else None
 
 
@@ -111,6 +117,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
         return grading_crowd.measure(chosen.crowd, chosen.mix, chosen.small, folder)
     if chosen.postgres:
         return grading_gradebooks.measure(chosen.postgres, chosen.mix, chosen.small, folder)
+    if chosen.dask:
+        return grading_cluster.measure(chosen.dask, chosen.mix, chosen.small, folder)
     variants = [VARIANTS[name] for name in chosen.variants]
     for variant in variants:
         for name in variant.left_out():

@@ -30,21 +30,26 @@ def measure(number: int, mix: str, small: bool, folder: Path) -> int:
         print("\n| | seconds each | CPU-seconds each | peak MiB | exit status |\n|---|---|---|---|---|", flush=True)
         _graded(one, small, "SQLite, one grader", 1)
         _graded(two, small, f"PostgreSQL, {_GRADERS} graders at once", _GRADERS)
-        mine, theirs = one.scores(), two.scores()
+        cells, wrong = len(one.scores()), unequal(one, two, "on SQLite", "on PostgreSQL")
     finally:
         server.stop()
+    if wrong:
+        print("\n".join(["*** THE GRADEBOOKS DIFFER", *wrong]))
+        return 1
+    print(f"\nThe two gradebooks are equal: {cells} cells of {number} students.")
+    return 0
+
+
+def unequal(one: Course | SmallClass, two: Course | SmallClass, by_one: str, by_two: str) -> list[str]:
+    """What differs between the points in two courses of the same class, in plain words, and who was not graded."""
+    mine, theirs = one.scores(), two.scores()
     wrong = [
-        f"{student}, {cell}: {mine.get((student, cell))} on SQLite, {theirs.get((student, cell))} on PostgreSQL"
+        f"{student}, {cell}: {mine.get((student, cell))} {by_one}, {theirs.get((student, cell))} {by_two}"
         for student, cell in sorted(mine.keys() | theirs.keys())
         if mine.get((student, cell)) != theirs.get((student, cell))
     ]
-    lacking = sorted({one.name for one in students} - {student for student, _ in mine})
-    wrong += [f"{name}: not graded" for name in lacking]
-    if wrong:
-        print("\n".join(["*** THE GRADEBOOKS DIFFER", *wrong[:_DIFFERENCES_SHOWN]]))
-        return 1
-    print(f"\nThe two gradebooks are equal: {len(mine)} cells of {number} students.")
-    return 0
+    wrong += [f"{student.name}: not graded" for student in one.students if student.name not in {s for s, _ in mine}]
+    return wrong[:_DIFFERENCES_SHOWN]
 
 
 def _graded(course: Course | SmallClass, small: bool, name: str, graders: int) -> None:

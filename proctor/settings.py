@@ -81,6 +81,18 @@ class Proctor(Configurable):
         "grading may use, fewer if there is not enough memory. 1: one after the other, without further processes.",
     ).tag(config=True)
 
+    scheduler = Unicode(
+        "",
+        help="Address of a Dask scheduler whose workers grade, instead of processes on this machine: "
+        '"tcp://host:8786". Whoever can reach such an address can run programs on the workers; on a network take '
+        '"tls://host:8786" (deploy/dask.md). Empty: grade on this machine.',
+    ).tag(config=True)
+
+    scheduler_security = Dict(
+        help="Files for a scheduler at tls://…, by their names in Dask's own settings: tls_ca_file, tls_client_cert, "
+        "tls_client_key. Empty: what Dask's own configuration says.",
+    ).tag(config=True)
+
     run_demos = Bool(
         False,
         help="Run demos while grading, too: given cells with the tag demo, whose pictures and timings nobody needs for "

@@ -459,13 +459,32 @@ def test_each_package_declares_what_it_imports():
     for package, project in (("dl1", ROOT / "dl1"), ("proctor", ROOT)):
         content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         declared = {re.match(r"[\w.-]+", requirement).group() for requirement in content["dependencies"]}
+        extras = content.get("optional-dependencies", {})
+        named = {extra: {re.match(r"[\w.-]+", line).group() for line in lines} for extra, lines in extras.items()}
         # What only the commands for work on the notebooks need comes with the extra of that name.
-        extra = content.get("optional-dependencies", {}).get("dev", [])
-        for_work = {re.match(r"[\w.-]+", requirement).group() for requirement in extra}
+        for_work = named.pop("dev", set())
+        optional = {name for names in named.values() for name in names}
         for file, imports in package_imports(package).items():
             used = {top(module) for module, _ in imports} - set(sys.stdlib_module_names) - {"dl1", "proctor"}
             allowed = declared | for_work if file.parent.name in TOWERS.get(package, ()) else declared
-            assert {called.get(name, name) for name in used} <= allowed, file
+            lacking = {called.get(name, name) for name in used} - allowed
+            # Whoever has not installed an extra never notices.
+            assert lacking <= optional, file
+            assert not lacking & {top(module) for module in imported_at_once(file)}, file
+
+
+def imported_at_once(file: Path) -> set[str]:
+    """Modules that a file imports when it is imported itself."""
+    waiting, found = list(ast.parse(file.read_text(encoding="utf-8")).body), set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
+    return found
 
 
 def test_constraints_pin_what_is_installed_directly():

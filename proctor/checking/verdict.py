@@ -184,8 +184,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the record in place of an older one, all or nothing, readable by staff only."""
-        content = {"schema": SCHEMA, **asdict(self)}
-        text = json.dumps(content, ensure_ascii=True, indent=1, allow_nan=False) + "\n"
+        text = json.dumps(to_content(self), ensure_ascii=True, indent=1, allow_nan=False) + "\n"
         make_folder(path.parent, path.parents[2])
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
@@ -235,7 +234,7 @@ def load(path: Path) -> Record:
         raise ProctorError(f"{path}: there is no readable verdict record ({error.strerror}); {again}") from error
     except (ValueError, RecursionError) as error:
         raise ProctorError(f"{path}: the verdict record is damaged; {again}") from error
-    return _from_json(content, f"{path}: the verdict record has another form; {again}")
+    return from_content(content, f"{path}: the verdict record has another form; {again}")
 
 
 def compare(record: Record, scores: Mapping[str, float | None]) -> list[str]:
@@ -259,7 +258,20 @@ def compare(record: Record, scores: Mapping[str, float | None]) -> list[str]:
     return lines
 
 
-def _from_json(content: Any, problem: str) -> Record:
+def to_content(record: Record) -> dict[str, Any]:
+    """A record as plain data, for JSON."""
+    return {"schema": SCHEMA, **asdict(record)}
+
+
+def from_content(content: Any, problem: str) -> Record:
+    """What `to_content` has made.
+
+    Args:
+        problem: what is said if it is none.
+
+    Raises:
+        ProctorError: it has another form.
+    """
     try:
         if content.pop("schema") != SCHEMA:
             raise ProctorError(problem)

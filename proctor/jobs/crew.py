@@ -27,7 +27,10 @@ class Crew:
 
     Attributes:
         ahead: how many jobs it wants to have, so that nobody waits for one.
+        where: what decides how many are done at a time.
     """
+
+    where = "c.Proctor.workers"
 
     def __init__(
         self, number: int, around: Surroundings, begun: Callable[[str], None], lost: Callable[[str], None]
@@ -44,6 +47,9 @@ class Crew:
             words = (self._around, cgroups.delegated())
             self._workers = Workers(self.number, _prepare, words, self._begun, self._lost)
             self._workers.start()
+
+    def check(self) -> None:
+        """Whether jobs can be done, which these processes always can."""
 
     def do(self, folder: Path, student: str) -> Future:
         """Have the job in a folder done; what comes of it lies there afterwards."""

@@ -51,6 +51,11 @@ def at_end(ending: Callable[[], None]) -> None:
     _worker.endings.append(ending)
 
 
+def end() -> None:
+    """End this worker process, in order."""
+    _worker.end()
+
+
 def begin(lifeline: Connection, prepare: Callable[..., None] | None, *words: Any) -> None:
     """Make this process a worker.
 

@@ -24,6 +24,7 @@ from proctor.intake.copier import printable
 from proctor.intake.inert import make_inert
 from proctor.intake.staging import state_of
 from proctor.jobs.capacity import default_workers
+from proctor.jobs.cluster import Cluster
 from proctor.jobs.crew import Crew
 from proctor.jobs.job import Accident, Job
 from proctor.notebooks import cells as notebook_cells
@@ -85,9 +86,13 @@ class Autograde(Batch):
             if left := unfinished(self._outcomes):
                 self._refuse(left)
 
-    def crew(self, most: int) -> Crew:
+    def crew(self, most: int) -> Crew | Cluster:
         """Who grades, at most so many submissions at a time."""
-        number = min(most, Proctor(parent=self).workers or default_workers())
+        settings = Proctor(parent=self)
+        if settings.scheduler:
+            told = (self._times.begin, self.lost, self.log.warning)
+            return Cluster(settings.scheduler, settings.scheduler_security, self._around, *told)
+        number = min(most, settings.workers or default_workers())
         return Crew(max(1, number), self._around, self._times.begin, self.lost)
 
     def _private(self) -> list[Path]:

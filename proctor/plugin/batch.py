@@ -113,7 +113,7 @@ class Batch(TwoHalves):
         places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
         self._crew, self._in_work, self._said_once = self.crew(len(places)), {}, set()
         if self._crew.number > 1:
-            self.log.info("%d submissions are graded at a time (c.Proctor.workers)", self._crew.number)
+            self.log.info("%d submissions are graded at a time (%s)", self._crew.number, self._crew.where)
         how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
         self._progress = Progress(*how_far, terminal())
         with self._progress.shown():
@@ -157,6 +157,7 @@ class Batch(TwoHalves):
         self.notebooks = sorted(self.assignments[place])
         try:
             self.stopping.check()
+            self._crew.check()
             self.ready()
         except ProctorError as error:
             return f"{error}. {len(places) + 1} submissions were not looked at, from {printable(student)} on"

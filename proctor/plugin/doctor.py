@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import ipaddress
 import re
 import shutil
 import sys
@@ -9,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nbgrader.apps.baseapp import NbGrader, nbgrader_aliases, nbgrader_flags
 from nbgrader.exchange.default import Exchange
@@ -62,6 +66,7 @@ class DoctorApp(NbGrader):
         checks: list[Callable[[], Iterator[Finding]]] = [
             lambda: _course(root),
             lambda: _sandbox(settings),
+            lambda: _scheduler(settings),
             lambda: doctor_places.places(self.coursedir, settings),
             lambda: doctor_places.gradebook(self.coursedir),
             lambda: doctor_places.exchange(
@@ -111,6 +116,36 @@ def _sandbox(settings: Proctor) -> Iterator[Finding]:
         return
     yield ok("sandbox: bubblewrap and seccomp")
     yield warn(unbound()) if unbound() else ok("sandbox: a control group for memory")
+
+
+def _scheduler(settings: Proctor) -> Iterator[Finding]:
+    """What can be seen of a cluster from here, without asking it."""
+    address = settings.scheduler
+    if not address:
+        return
+    if importlib.util.find_spec("distributed") is None:
+        yield fail(
+            "c.Proctor.scheduler needs Dask, which is not installed", "pip install -c constraints.txt dask distributed"
+        )
+    if settings.sandbox != "bwrap":
+        yield fail("c.Proctor.scheduler grades in a sandbox only", 'c.Proctor.sandbox = "bwrap"')
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    if address.startswith("tls://"):
+        yield ok(f"scheduler: {address}")
+    elif address.startswith("tcp://") and _is_loopback(host):
+        yield ok(f"scheduler: {address}, which only this machine reaches")
+    else:
+        yield warn(
+            f"{address}: without encryption, whoever reaches the scheduler reads what was handed in, runs programs on "
+            "its workers, and can answer in their place",
+            "use tls:// (deploy/dask.md), or keep everybody else out of that network",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _room(root: Path) -> Iterator[Finding]:

@@ -30,7 +30,9 @@ def benchmark():
         (["--crowd", "-3"], "--crowd is -3; give at least 1"),
         (["--variants", "stock,fast"], "there is no variant 'fast'; there are stock, off, one, all"),
         (["--students", "2", "--turns", "3"], "2 students can't be graded in 3 turns"),
-        (["--crowd", "3", "--postgres", "3"], "two measurements; start one after the other"),
+        (["--crowd", "3", "--postgres", "3"], "--crowd and --postgres are 2 measurements; start one after the other"),
+        (["--dask", "3", "--postgres", "3"], "--postgres and --dask are 2 measurements; start one after the other"),
+        (["--dask", "0"], "--dask is 0; give at least 1"),
     ],
 )
 def test_options_that_make_no_sense_get_a_line(benchmark, capsys, options, said):

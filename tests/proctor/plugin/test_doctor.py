@@ -256,3 +256,27 @@ def test_the_command_prints_lines_and_says_by_its_status_whether_there_is_someth
     assert f"mend: chmod 700 {course / 'source'}" in run.stdout
     assert "Traceback" not in run.stderr
     assert run.stdout.splitlines()[-1].endswith("looked at")
+
+
+@pytest.mark.parametrize(
+    ("address", "level"),
+    [
+        *(("tcp://127.0.0.1:8786", "ok"), ("tcp://localhost:8786", "ok"), ("tcp://[::1]:8786", "ok")),
+        *(("tls://graders.example.org:8786", "ok"), ("tls://10.0.0.7:8786", "ok")),
+        *(("tcp://10.0.0.7:8786", "warn"), ("tcp://graders.example.org:8786", "warn"), ("tcp://0.0.0.0:8786", "warn")),
+        *(("tcp://localhost.example.org:1", "warn"), ("tcp://[fe80::1]:8786", "warn"), ("graders:8786", "warn")),
+    ],
+)
+def test_a_scheduler_that_others_reach(course, address, level):
+    words = [one for one in found(course, Proctor={"scheduler": address}) if address in one.text]
+    assert [one.level for one in words] == [level]
+    assert level == "ok" or ("runs programs on its workers" in words[0].text and "tls://" in words[0].cure)
+
+
+def test_a_scheduler_without_dask_or_without_a_sandbox(course, monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    said = bad(found(course, Proctor={"scheduler": "tcp://127.0.0.1:1", "sandbox": "none"}))
+    assert [one.text for one in said if "c.Proctor.scheduler" in one.text and one.level == "fail"] == [
+        "c.Proctor.scheduler needs Dask, which is not installed",
+        "c.Proctor.scheduler grades in a sandbox only",
+    ]
