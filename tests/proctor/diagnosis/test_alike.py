@@ -89,6 +89,8 @@ NAN = float("nan")
         (torch.tensor([True, False]), torch.tensor([False, False])),
         ("less", "more"),
         (4, 3),
+        # Beside something that is right, a zero or a None says more than alone.
+        ({"gradient": None, "rows": NUMBERS}, {"gradient": NUMBERS, "rows": NUMBERS}),
     ],
 )
 def test_what_tells_a_mistake(value, right):
