@@ -141,6 +141,7 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         if not path.is_file() or path.read_text(encoding="utf-8") != made:
             path.unlink(missing_ok=True)
             path.write_text(made, encoding="utf-8")
+            path.chmod(int(str(self.permissions), base=8))
 
     def _refuse(self, why: str) -> NoReturn:
         # The command ends without a word of its own; the formgrader shows the log.

@@ -384,7 +384,8 @@ def test_pages_are_neither_made_nor_released_of_a_submission_in_work(staff):
     staff.run("generate_feedback", exercise.ASSIGNMENT)
     assert staff.status == 0, staff.said
     pages = sorted((staff.course.folder / "feedback").rglob("*.html"))
-    assert len(pages) == 2 * len(FULL)
+    # A page for each notebook, and the list of them.
+    assert len(pages) == 3 * len(FULL)
     before = {page: page.stat().st_mtime_ns for page in pages}
     with staff.waiting("ada", "--student=ada", "--force"):
         staff.run("generate_feedback", exercise.ASSIGNMENT, "--force")
