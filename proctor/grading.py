@@ -156,8 +156,12 @@ def warmed(around: Surroundings) -> Surroundings:
     Whoever asks for it has to close the pool.
     """
     pool = Pool(around.warm)
-    pool.prepare(_student_sandbox(around, None, host_mounts()))
-    pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
+    try:
+        pool.prepare(_student_sandbox(around, None, host_mounts()))
+        pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
+    except BaseException:
+        pool.close()
+        raise
     return replace(around, pool=pool)
 
 

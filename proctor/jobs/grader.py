@@ -26,7 +26,17 @@ _SECONDS_IDLE = 600.0
 
 def main(lifeline: Connection, line: Connection) -> None:
     """Do what comes; it ends when nothing does, or the other end is gone."""
-    worker.begin(lifeline, None)
+    made: list[Surroundings] = []
+    try:
+        worker.begin(lifeline, _prepare, line, made)
+        while line.poll(_SECONDS_IDLE):
+            worker.do(_do, line, *made)
+    except (EOFError, OSError):
+        pass
+    worker.end()
+
+
+def _prepare(line: Connection, made: list[Surroundings]) -> None:
     # What a killed one has left.
     sweep()
     cgroups.sweep()
@@ -34,12 +44,7 @@ def main(lifeline: Connection, line: Connection) -> None:
     worker.at_end(own.remove)
     around = warmed(message.to_surroundings(line.recv_bytes(), own.path / "data"))
     worker.at_end(around.pool.close)
-    try:
-        while line.poll(_SECONDS_IDLE):
-            worker.do(_do, line, around)
-    except (EOFError, OSError):
-        pass
-    worker.end()
+    made.append(around)
 
 
 def _do(line: Connection, around: Surroundings) -> None:

@@ -71,7 +71,8 @@ def begin(lifeline: Connection, prepare: Callable[..., None] | None, *words: Any
     lifeline.send(os.getpid())
     threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
     if prepare is not None:
-        prepare(*words)
+        # What it has made in part, it undoes on its way out.
+        do(prepare, *words)
 
 
 def do(task: Callable[..., Any], *words: Any) -> Any:
