@@ -21,6 +21,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"skipped: {report.nodeid}: {str(reason).removeprefix('Skipped: ')}")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes may differ each time that they are made (by the time in them, say), and processes of a run compare names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 20 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: at the end the processes of a run then wait for each other for seconds only."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
