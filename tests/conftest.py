@@ -22,7 +22,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Bytes may differ each time that they are made (by the time in them, say), and processes of a run compare names."""
+    """Bytes may differ each time that they are made (by a time in them, say); processes of a run compare names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 20 else None
 
 
