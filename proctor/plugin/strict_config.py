@@ -25,6 +25,8 @@ _OURS = {
     "SealInbound": "proctor.plugin.seal",
     "ZipCollect": "proctor.plugin.zip_collect",
 }
+# Sections that exist and are called much like one of those.
+_LIKE_OURS = {"Collect"}
 
 
 def install() -> None:
@@ -63,7 +65,9 @@ def _misspelt(config: Config) -> str | None:
             if problem := misspelt(config, getattr(import_module(_OURS[section]), section)):
                 return problem
         # nbgrader's ZipCollectApp and AutogradeApp are sections of their own.
-        elif not section.endswith("App") and (nearest := difflib.get_close_matches(section, _OURS, 1, 0.8)):
+        elif section in _LIKE_OURS or section.endswith("App"):
+            continue
+        elif nearest := difflib.get_close_matches(section, _OURS, 1, 0.8):
             return f"c.{section}: there is no such section; is c.{nearest[0]} meant?"
     return None
 

@@ -104,5 +104,15 @@ def test_every_section_of_ours_with_settings_is_among_them():
     assert found - STEPS == set(strict_config._OURS)
 
 
+def test_no_section_that_exists_is_taken_for_a_misspelt_one():
+    for module in (ROOT / "proctor" / "plugin").glob("*.py"):
+        import_module(f"proctor.plugin.{module.stem}")
+    for package in ("apps", "converters", "exchange", "plugins", "preprocessors"):
+        import_module(f"nbgrader.{package}")
+    others = {one.__name__ for one in subclasses(Configurable)} - set(strict_config._OURS)
+    assert len(others) > 100
+    assert [name for name in sorted(others) if strict_config._misspelt(Config({name: {"a": 1}}))] == []
+
+
 def subclasses(kind: type) -> set[type]:
     return {kind}.union(*map(subclasses, kind.__subclasses__()))
