@@ -19,7 +19,7 @@ class Asked(Exception):
 def test_student_code_and_checker_come_from_the_pool(tmp_path, monkeypatch):
     pool, seen = object(), []
 
-    def checker(sandbox, pool, seconds):
+    def checker(sandbox, pool, seconds, program):
         seen.append((pool, 0 < seconds <= Limits().startup_seconds))
         raise Asked
 
