@@ -55,7 +55,8 @@ WRONG = (
 )
 KNOWN = KnownAnswers(CELLS, WRONG)
 X = torch.tensor([3.0, 4.0])
-PATIENT = Budget("the notebook", 300.0)
+# Its time begins when this file is read, long before the tests of a whole run.
+PATIENT = Budget("the notebook", 1e9)
 
 
 def student(**changed):
