@@ -1,8 +1,10 @@
 """Forks of a warm process: what each can reach of it and of the one before, and what becomes of accidents."""
 
 import contextlib
+import ctypes
 import dataclasses
 import json
+import mmap
 import os
 import signal
 import socket
@@ -90,12 +92,14 @@ def test_one_process_serves_one_after_the_other(pool):
 
 
 def large_pages() -> str | None:
-    """Why this machine has none for who asks for them."""
-    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if not enabled.exists() or "[never]" in enabled.read_text():
-        return "the kernel gives no large pages"
-    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
-    return None if release >= (6, 1) else "the kernel can't put memory into large pages at once"
+    """Why this machine puts no memory into large pages for who asks."""
+    with mmap.mmap(-1, 2**23, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.write(b"x" * 2**23)
+        place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        whole = -(-place // 2**21) * 2**21
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.madvise(ctypes.c_void_p(whole), ctypes.c_size_t(2**21), 25)
+        return f"the kernel gives no large pages: {os.strerror(ctypes.get_errno())}" if failed else None
 
 
 @pytest.mark.skipif(large_pages() is not None, reason=str(large_pages()))
