@@ -40,6 +40,8 @@ c.GenerateAssignment.post_convert_hook = None
 # A secret of the demo's own; and where there is no sandbox the kit's own examples are graded without.
 c.Proctor.secret = {secret!r}
 c.Proctor.sandbox = {sandbox!r}
+# What the example students did wrong has names there.
+c.Proctor.misconceptions = {misconceptions!r}
 """
 
 STUDENT_CONFIG = """\
@@ -101,7 +103,10 @@ class RunFolder:
             source, self.course / "source" / ASSIGNMENT, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
         )
         config = STAFF_CONFIG.format(
-            checkout_config=str(CHECKOUT / "nbgrader_config.py"), sandbox=sandbox, secret=str(self.path / "secret")
+            checkout_config=str(CHECKOUT / "nbgrader_config.py"),
+            sandbox=sandbox,
+            secret=str(self.path / "secret"),
+            misconceptions=str(CHECKOUT / "misconceptions"),
         )
         (self.course / "nbgrader_config.py").write_text(config, encoding="utf-8")
         self.staff_home.mkdir()

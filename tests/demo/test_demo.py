@@ -142,6 +142,16 @@ def test_students_get_feedback_through_the_exchange(finished, run):
 
 
 @pytest.mark.slow
+def test_each_mistake_has_its_name_on_the_page(finished, run):
+    pages = run.glob("course/feedback/mo_mistakes/assignment2/*.html")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    missing = [name for name in students.MISCONCEPTIONS if f"({name})" not in text]
+    assert missing == []
+    other = (run / "course/feedback/ada_reference/assignment2").glob("*.html")
+    assert not any("What went wrong looks like" in page.read_text(encoding="utf-8") for page in other)
+
+
+@pytest.mark.slow
 def test_nothing_outside_its_folder_changes(finished, before, home):
     assert list(home.iterdir()) == []
     assert course_files() == before
