@@ -9,7 +9,7 @@ from pathlib import Path
 import dask_cluster
 from grading_courses import Course, class_of
 from grading_crowd import SmallClass, command, described, made
-from grading_gradebooks import unequal
+from grading_gradebooks import told, unequal
 from process_tree import measured
 
 _WORKERS = 2
@@ -42,11 +42,7 @@ def measure(number: int, mix: str, small: bool, folder: Path) -> int:
         wrong += [f"{path}: left on a worker" for path in cluster.left()]
     finally:
         cluster.stop()
-    if wrong:
-        print("\n".join(["*** THE GRADEBOOKS DIFFER", *wrong]))
-        return 1
-    print(f"\nThe two gradebooks are equal: {len(one.scores())} cells of {number} students.")
-    return 0
+    return told(wrong, len(one.scores()), number)
 
 
 def _set(course: Course | SmallClass, name: str, value: object) -> None:

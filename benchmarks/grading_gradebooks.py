@@ -33,10 +33,15 @@ def measure(number: int, mix: str, small: bool, folder: Path) -> int:
         cells, wrong = len(one.scores()), unequal(one, two, "on SQLite", "on PostgreSQL")
     finally:
         server.stop()
+    return told(wrong, cells, number)
+
+
+def told(wrong: list[str], cells: int, students: int) -> int:
+    """Say whether two gradebooks are equal; the exit status for that."""
     if wrong:
         print("\n".join(["*** THE GRADEBOOKS DIFFER", *wrong]))
         return 1
-    print(f"\nThe two gradebooks are equal: {cells} cells of {number} students.")
+    print(f"\nThe two gradebooks are equal: {cells} cells of {students} students.")
     return 0
 
 

@@ -44,12 +44,16 @@ class Server:
         places = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--port={self.port}"]
         command += ["--ServerApp.token=", "--ServerApp.password=", "--ServerApp.port_retries=0"]
+        # nbgrader looks for alembic there when it makes a gradebook.
+        tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | places | {"JUPYTER_CONFIG_PATH": str(self.folder), "PYTHONPATH": str(ROOT)},
+                env=os.environ
+                | places
+                | {"JUPYTER_CONFIG_PATH": str(self.folder), "PYTHONPATH": str(ROOT), "PATH": tools},
                 stdout=log,
                 stderr=log,
             )

@@ -166,6 +166,14 @@ def test_all_that_answer_alike_are_named_and_passed_verdicts_are_left_alone(main
     assert all(not one.mistakes for one in found.values() if one.passed)
 
 
+def test_a_mistake_that_loses_a_cell_which_was_passed_is_not_named(main_module):
+    more = WrongAnswer("adds-and-more", "more than that", "double", WRONG[2].text, ("t_double", "t_unit"))
+    found = naming.with_mistakes(
+        failed("t_double"), student(double=WRONG[2].text), KnownAnswers(CELLS, (*WRONG, more)), Forked, PATIENT
+    )
+    assert mistakes(found) == {"t_double": ["adds"]}
+
+
 class Playing:
     """In the place of the program: `script` gets its end of the channel."""
 
@@ -206,7 +214,9 @@ def silent(channel):
 
 def endless(channel):
     channel.send(ADDS)
-    time.sleep(10)
+    time.sleep(20)
+    # It is ended long before that; otherwise its names would count now.
+    channel.send({"finished": True})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The formgrader's buttons, from a real server: others get pages while a command is at work."""
 
-import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -33,10 +31,7 @@ c.BaseConverter.pre_convert_hook = _wait
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        # nbgrader looks for alembic there when it makes a gradebook.
-        patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-        made = Server(tmp_path_factory.mktemp("buttons"), WAITING)
+    made = Server(tmp_path_factory.mktemp("buttons"), WAITING)
     source = made.folder / "source" / "hw"
     source.mkdir(parents=True)
     (source / "ex.ipynb").write_text(nbformat.writes(nbformat.from_dict(exercise.instructor_notebook())))
