@@ -43,7 +43,7 @@ FLOORS = {
         {"diagnosis"},
         {"checking", "intake", "running"},
         {"notebooks", "pages", "sandbox"},
-        {"secret", "staff_files", "stations"},
+        {"packages", "secret", "staff_files", "stations"},
         {"errors", "page"},
     ],
 }

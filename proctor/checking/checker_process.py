@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
-from proctor.errors import ProctorError
 from proctor.notebooks.checked_cells import CHECKING_PACKAGE
+from proctor.packages import folder_of
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.frames import Channel
 from proctor.sandbox.limits import Limits
@@ -56,7 +54,7 @@ class Checker:
     def __init__(
         self, sandbox: Sandbox, pool: Pool | None = None, seconds: float = 0.0, program: str = CHECKER
     ) -> None:
-        folders = [str(_folder("proctor").parent), str(_folder(CHECKING_PACKAGE).parent)]
+        folders = [str(folder_of("proctor").parent), str(folder_of(CHECKING_PACKAGE).parent)]
         path = os.pathsep.join(folders) if sandbox.kind == "none" else _PACKAGES
         ours, theirs = socket.socketpair()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
@@ -107,14 +105,7 @@ def checker_sandbox(
     Args:
         data, variables: mounts with the course's data, and how they are found: some checks measure with it.
     """
-    own = _folder("proctor")
+    own = folder_of("proctor")
     mounts = [Mount(own / f"{name}.py", f"{_PACKAGES}/proctor/{name}.py") for name in _MODULES]
-    mounts.append(Mount(_folder(CHECKING_PACKAGE), f"{_PACKAGES}/{CHECKING_PACKAGE}"))
+    mounts.append(Mount(folder_of(CHECKING_PACKAGE), f"{_PACKAGES}/{CHECKING_PACKAGE}"))
     return Sandbox(kind, limits, [*mounts, *data], environment=variables)
-
-
-def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ProctorError(f"the package {package} is not installed here; install it from the course's repository")
-    return Path(spec.submodule_search_locations[0]).resolve()

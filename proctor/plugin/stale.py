@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dl1.contract import protocol
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.checked_cells import CHECKING_PACKAGE
+from proctor.packages import folder_of
 from proctor.settings import Proctor
 
 # What decides about points; pages, commands and checks of the notebooks themselves don't.
@@ -98,7 +99,7 @@ def changed_tests(then: Mapping[str, Any] | None, sources: Mapping[str, str]) ->
 def code_digest(*names: str) -> str:
     """Digest of some of the engine's rooms and modules, by their names, and of what it shares with students' code."""
     own = Path(__file__).resolve().parents[1]
-    shared = Path(protocol.__file__).resolve().parents[1]
+    shared = folder_of(CHECKING_PACKAGE)
     files = [file for name in names for file in ([own / name] if name.endswith(".py") else (own / name).rglob("*.py"))]
     files += shared.rglob("*.py")
     return _digest([[_relative(file, (own, shared)), _hash(file.read_bytes())] for file in sorted(files)])
