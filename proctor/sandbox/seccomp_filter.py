@@ -74,6 +74,7 @@ _INT = 0xFFFF_FFFF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _MAP_TYPE, _MAP_HUGETLB = 0x0F, 0x40000
 _CURRENT_PERSONALITY = 0xFFFF_FFFF
+_MADV_COLLAPSE = 25
 # By name: bit of clone's flags.
 NAMESPACES = {
     "CLONE_NEWTIME": 0x80,
@@ -122,6 +123,9 @@ CASES: dict[str, Case] = {
         "mmap",
         ((3, _MAP_TYPE | mmap.MAP_ANONYMOUS, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS),),
         f"{_UNCOUNTED}, once nobody has it mapped",
+    ),
+    "madvise collapse": Case(
+        "madvise", ((2, _INT, _MADV_COLLAPSE),), "makes shared pages a process's own with no sign of it that is counted"
     ),
     "mmap huge": Case("mmap", ((3, _MAP_HUGETLB, _MAP_HUGETLB),), "takes from the machine's pool of huge pages"),
     **{
