@@ -1,8 +1,9 @@
 """Sealed hints: the public check cells of a notebook may carry help that only the mistake it is about can open.
 
-Such a cell ends in a comment, made at release (:func:`sealed_line`), with a salt and a row of encrypted texts. When a
+Such a cell has a comment, made at release (:func:`sealed_line`), with a salt and a row of encrypted texts. When a
 check of the cell fails, a key is made of the check's name and of what it found, with its numbers rounded; the text
-that this key opens is the help on the card. Passing checks, and cells without the comment, cost nothing.
+that this key opens is the help on the card. Where the answer raises an exception, the key is made of its class and
+text, and of the functions that it came through. Passing checks, and cells without the comment, cost nothing.
 
 **What this keeps from whom.** Somebody who has the notebook and this package, and wants the hints without making the
 mistakes. All texts of a cell have one length, and some of them are noise: neither the words, nor how many there are,
@@ -20,6 +21,7 @@ never reads one.
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -37,6 +39,7 @@ import torch
 from dl1.errors import CheckFailed
 
 MARKER = "# Sealed hints: "
+EXCEPTION = "an exception"
 # log2 of scrypt's N; with r = 8 it needs 2**N KiB.
 COST = 16
 _MOST_COST = 18
@@ -48,8 +51,10 @@ _FEW = 4
 # Numbers are rounded to steps that are no round numbers themselves, so that 0.5 never lies between two of them. What
 # other machines compute differs by a few millionths of the largest number.
 _SHIFT, _NOISE, _NEAR = 0.31, 5e-6, 3
-_MANY = 64
+_MANY, _MOST = 64, 20_000
 _last_answer: Any = None
+# Whether a check is at work.
+_inside = False
 
 
 def note_answer(answer: Any) -> None:
@@ -73,17 +78,16 @@ def with_hints(check: Callable[..., None]) -> Callable[..., None]:
             return check(*given, **options)
         except CheckFailed as failed:
             if outermost:
-                failed.answer = answer_of(given, options)
-                failed.help = failed.help or in_words(_opened(failed))
+                # Whatever an answer is, its failure has to arrive.
+                with contextlib.suppress(Exception):
+                    failed.answer = answer_of(given, options)
+                    failed.help = failed.help or in_words(_opened(failed))
             raise
         finally:
             if outermost:
                 _inside = False
 
     return helped
-
-
-_inside = False
 
 
 def answer_of(given: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -95,6 +99,38 @@ def answer_of(given: Sequence[Any], options: Mapping[str, Any]) -> Any:
     found = options.get("found", next(iter([*given, *options.values()]), None))
     size = _size(found)
     return found if size >= _FEW else [found if size else None, _last_answer]
+
+
+def of_exception(error: BaseException) -> tuple[str, Any]:
+    """What takes the place of a check's name and its answer where the answer raised an exception."""
+    names, traceback = [], error.__traceback__
+    while traceback is not None:
+        if _is_of_notebook(traceback.tb_frame):
+            names.append(traceback.tb_frame.f_code.co_name)
+        traceback = traceback.tb_next
+    # The first is the cell itself, which IPython gives a name of its own.
+    return EXCEPTION, [type(error).__name__, _text(error), names[1:]]
+
+
+def help_for(error: BaseException) -> str:
+    """What the sealed hints of its cell say about an exception of the student's code; empty if nothing."""
+    traceback = error.__traceback__
+    # Who has not begun, and whom the exception tells nothing, has made no mistake that is known.
+    if isinstance(error, NotImplementedError) or not _text(error):
+        return ""
+    while traceback is not None:
+        if line := _line_in(traceback.tb_frame):
+            return in_words(opened(line, *of_exception(error)))
+        traceback = traceback.tb_next
+    return ""
+
+
+def _text(error: BaseException) -> str:
+    """What it says; empty where a class of the student's can't say it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def in_words(hints: Sequence[str]) -> str:
@@ -192,13 +228,23 @@ def _cipher(secret: bytes, salt: bytes, cost: int) -> tuple[Any, bytes]:
 def _opened(failed: CheckFailed) -> list[str]:
     frame: types.FrameType | None = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__") == "__main__":
-            # IPython and the kit's own runs keep the texts of cells there.
-            for line in linecache.getlines(frame.f_code.co_filename, frame.f_globals):
-                if line.startswith(MARKER):
-                    return opened(line, failed.name, failed.answer)
+        if line := _line_in(frame):
+            return opened(line, failed.name, failed.answer)
         frame = frame.f_back
     return []
+
+
+def _is_of_notebook(frame: types.FrameType) -> bool:
+    return frame.f_globals.get("__name__") == "__main__"
+
+
+def _line_in(frame: types.FrameType) -> str:
+    """The sealed hints of the cell that a frame belongs to; empty if there are none."""
+    if not _is_of_notebook(frame):
+        return ""
+    # IPython keeps the texts of cells there.
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    return next((line for line in lines if line.startswith(MARKER)), "")
 
 
 def _size(value: Any) -> int:
@@ -218,6 +264,8 @@ def _describe(value: Any, parts: list[Any], near: list[tuple[float, int, int]]) 
         parts += [str(value.dtype), *value.shape, "tensor"]
         value = torch.view_as_real(value) if value.is_complex() else value
         numbers = value.detach().cpu().flatten()
+        # Of very many, these are enough.
+        numbers = numbers[:: numbers.numel() // _MOST + 1]
         if value.is_floating_point():
             _steps(numbers.double().tolist(), parts, near)
         else:

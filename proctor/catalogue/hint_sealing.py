@@ -6,6 +6,7 @@ side, where `proctor.diagnosis` gives them out.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pickle
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 from proctor.catalogue.entries import Entry, question
 from proctor.catalogue.forked import run_forked
 from proctor.catalogue.known import known_of
-from proctor.catalogue.public_runs import FAILED, PASSED, RAISED, UNFINISHED, Shown, show
+from proctor.catalogue.public_runs import PASSED, RAISED, UNFINISHED, Shown, show
 from proctor.catalogue.setup import Setup
 from proctor.catalogue.variant_runs import in_copy, preload, prepared
 from proctor.diagnosis.alike import is_telling
@@ -36,8 +37,10 @@ OWN, IN_A_SET, OTHERS, NOTHING, NO_HINT = (
     "opens nothing",
     "",
 )
+# log2 of scrypt's N; 0 for that of the package of checks.
+_COST = 0
 # Of a wrong answer that no check has found wrong: why there is nothing to open.
-NOT_SHOWN = {PASSED: "passes the public part", RAISED: "raises an exception of its own", UNFINISHED: "is not finished"}
+NOT_SHOWN = {PASSED: "passes the public part", RAISED: "stops the test itself", UNFINISHED: "is not finished"}
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,12 @@ def seal(
     changed: Sequence[tuple[Entry, str]],
     before: Mapping[str, SealedHints],
     run: Run,
-    cost: int | None = None,
 ) -> dict[str, SealedHints]:
     """Sealed hints for a notebook by check cell; those that depend on nothing that changed stay as they are.
 
     Args:
         changed: entries with the changed texts of their cells.
         before: made before.
-        cost: log2 of scrypt's N, for tests.
 
     Raises:
         ProctorError: a run did not come to its end.
@@ -100,10 +101,10 @@ def seal(
     answers = [one for one in known.wrong if lost & set(one.loses)]
     by_test: dict[str, list[Shown]] = {test: [] for test in sorted(lost)}
     for shown in _shown(path, known, answers, texts, run):
-        if shown.test in lost and shown.result == FAILED and is_telling(shown.answer):
+        if shown.test in lost and shown.check and is_telling(shown.answer):
             by_test[shown.test].append(shown)
     hints = {one.name: one.hint for one in known.wrong}
-    job = functools.partial(_sealed, by_test, hints, cost)
+    job = functools.partial(_sealed, by_test, hints)
     ((_, outcome),) = run_forked({"sealed": job}, at_once=1, timeout=run.timeout)
     if outcome.failure:
         raise ProctorError(f"{path.stem}: {outcome.failure}")
@@ -117,10 +118,13 @@ def open_all(path: Path, changed: Sequence[tuple[Entry, str]], sealed: Mapping[s
     known = known_of(notebook, changed)
     lines = {name: one.line for name, one in sealed.items() if one.line}
     texts = {name: with_line(text, lines.get(name, "")) for name, text in _texts(notebook).items()}
-    right = [_all_cells(entry.name, entry.cell, text, texts) for entry, text in changed if entry.kind == "right"]
+    right = [
+        _everywhere(entry.name, entry.cell, text, known, texts) for entry, text in changed if entry.kind == "right"
+    ]
     empty = [
-        _all_cells(f"unfinished {name}", name, notebook_cells.cleared(notebook_cells.source(cell)), texts)
+        _everywhere(f"unfinished {name}", name, notebook_cells.cleared(notebook_cells.source(cell)), known, texts)
         for name, cell in notebook_cells.solution_cells(notebook).items()
+        if any(entry.cell == name for entry, _ in changed)
     ]
     found = Opened(path.stem)
     shown = _shown(path, known, [*known.wrong, *right, *empty], texts, run, with_reference=True)
@@ -179,13 +183,14 @@ def _texts(notebook: Mapping[str, Any]) -> dict[str, str]:
     return {name: public_part(notebook_cells.source(cell)) for name, cell in tests.items()}
 
 
-def _all_cells(name: str, cell: str, text: str, texts: Mapping[str, str]) -> WrongAnswer:
-    """An answer that is run up to all check cells of its question."""
-    return WrongAnswer(name, "", cell, text, tuple(test for test in texts if question(test) == question(cell)))
+def _everywhere(name: str, cell: str, text: str, known: KnownAnswers, texts: Mapping[str, str]) -> WrongAnswer:
+    """An answer that is run up to all check cells of its question, and to those that wrong ones in its place lose."""
+    lost = {test for one in known.wrong if one.cell == cell for test in one.loses}
+    return WrongAnswer(name, "", cell, text, tuple(t for t in texts if t in lost or question(t) == question(cell)))
 
 
 def _word(one: WrongAnswer, own: Sequence[Shown], hints: Mapping[str, str], lines: Mapping[str, str]) -> str:
-    failed = [each for each in own if each.result == FAILED]
+    failed = [each for each in own if each.check]
     if not failed:
         results = [each.result for each in own]
         return next((NOT_SHOWN[word] for word in (RAISED, UNFINISHED, PASSED) if word in results), "is stopped")
@@ -210,7 +215,11 @@ def _shown(
     path = path.resolve()
     preload(notebook_cells.read(path))
     found: list[Shown] = []
+    wanted = {test for one in answers for test in one.loses}
+    texts = {test: text for test, text in texts.items() if test in wanted}
     with tempfile.TemporaryDirectory(prefix="sealed-") as scratch:
+        last = max((n for n, (label, _) in enumerate(known.cells) if label in wanted), default=0)
+        known = dataclasses.replace(known, cells=known.cells[: last + 1])
         beside = prepared(scratch, path, run.setup, run.timeout)
         groups = {cell: [one for one in answers if one.cell == cell] for cell in dict.fromkeys(a.cell for a in answers)}
         jobs = {
@@ -239,11 +248,11 @@ def _job(
     return file.name
 
 
-def _sealed(by_test: Mapping[str, Sequence[Shown]], hints: Mapping[str, str], cost: int | None) -> dict[str, str]:
+def _sealed(by_test: Mapping[str, Sequence[Shown]], hints: Mapping[str, str]) -> dict[str, str]:
     from dl1.contract.sealed_hints import COST, sealed_line
 
     return {
-        test: sealed_line([(one.check, one.answer, [hints[one.who]]) for one in shown], cost or COST)
+        test: sealed_line([(one.check, one.answer, [hints[one.who]]) for one in shown], _COST or COST)
         for test, shown in by_test.items()
     }
 

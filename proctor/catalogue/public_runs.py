@@ -1,4 +1,4 @@
-"""What answers show in the public part of check cells, run as in a student's own notebook: text, names, help and all."""
+"""What answers show in the public part of check cells, run as in a student's own notebook, help included."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Shown:
         who: name of the answer; `REFERENCE` for the reference answers.
         test: grade_id of the cell.
         result: `FAILED` for a check's failure, `RAISED` for an exception of the answer's own.
-        check: name of the check that failed.
+        check: name of the check that failed, or what stands in its place where a probe raised an exception.
         answer: what it found.
-        help: what the student reads as help, beside what its kind of failure gives.
+        help: what the sealed hints say.
         held: name and answer of each check that held; only for whom this was asked.
     """
 
@@ -76,6 +76,11 @@ def _run(host: Host, test: str, text: str, name: str) -> Shown:
     file = f"<{test} of {name}>"
     linecache.cache[file] = (len(text), None, [line + "\n" for line in text.split("\n")], file)
     sys.modules["__main__"] = host.module
+    # They load torch, which a parent of forks must not compute with.
+    from dl1.contract.own_frames import is_of_answer
+    from dl1.contract.sealed_hints import help_for, of_exception
+    from dl1.errors import CheckFailed
+
     held: list[tuple[str, Any]] = []
     try:
         if name == REFERENCE:
@@ -83,12 +88,11 @@ def _run(host: Host, test: str, text: str, name: str) -> Shown:
         exec(compile(text, file, "exec", dont_inherit=True), host.module.__dict__)
     except NotImplementedError:
         return Shown(name, test, UNFINISHED)
-    except AssertionError as error:
-        if hasattr(error, "answer"):
-            return Shown(name, test, FAILED, error.name, error.answer, error.help)
-        return Shown(name, test, RAISED)
-    except BaseException:
-        return Shown(name, test, RAISED)
+    except CheckFailed as error:
+        return Shown(name, test, FAILED, error.name, error.answer, error.help)
+    except BaseException as error:
+        known = (*of_exception(error), help_for(error)) if is_of_answer(error) else ()
+        return Shown(name, test, RAISED, *known)
     return Shown(name, test, PASSED, held=tuple(held))
 
 

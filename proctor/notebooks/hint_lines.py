@@ -1,4 +1,4 @@
-"""Sealed hints at rest: the comments that released check cells end in, and the files in which they wait for a release.
+"""Sealed hints at rest: the comments in released check cells, and the files in which they wait for a release.
 
 What they are stands in `dl1.contract.sealed_hints`, which opens them in a student's notebook. Here they are lines of
 text: whatever else reads a submission sees a cell without them.
@@ -78,8 +78,12 @@ def write_sealed(file: Path, hints: Mapping[str, SealedHints]) -> None:
 
 
 def with_line(source: str, line: str) -> str:
-    """A check cell's text with its sealed hints."""
-    return f"{without_lines(source)}\n{line}" if line else source
+    """A check cell's text with its sealed hints: under the heading, where no traceback has anything to show."""
+    if not line:
+        return source
+    lines = without_lines(source).split("\n")
+    lines.insert(1 if lines[0].startswith("#") else len(lines), line)
+    return "\n".join(lines)
 
 
 def without_lines(source: str) -> str:

@@ -22,7 +22,7 @@ RESOURCE = "proctor_sealed_hints"
 
 
 class SealHints(NbGraderPreprocessor):
-    """Ends each check cell with its sealed hints.
+    """Gives each check cell its sealed hints.
 
     It comes after the source has gone into the gradebook, from which stock nbgrader restores tests, and after hidden
     tests are cut out; and before the checksum, by which Validate knows a cell that was changed.
