@@ -9,7 +9,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment as NbgraderGenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import ClearMarkScheme
-from traitlets import List
+from traitlets import default
 
 from proctor.plugin import busy
 from proctor.plugin.agreement import cell_changes, listed
@@ -27,7 +27,9 @@ ADVICE = (
 class GenerateAssignment(NbgraderGenerateAssignment):
     """Makes the release, unless graded cells came or went since there are submissions: nbgrader can't do that."""
 
-    preprocessors = List([*_STEPS[:_CUT], SealHints, *_STEPS[_CUT:]]).tag(config=True)
+    @default("preprocessors")
+    def _with_hints(self) -> list[type]:
+        return [*_STEPS[:_CUT], SealHints, *_STEPS[_CUT:]]
 
     def start(self) -> None:
         """Make the release.
