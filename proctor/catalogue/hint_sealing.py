@@ -12,7 +12,7 @@ import pickle
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ OWN, IN_A_SET, OTHERS, NOTHING, NO_HINT = (
     "opens nothing",
     "",
 )
+CHANGES, IS_RIGHT = "answers another thing each time", "answers what is right for another question of the cell"
 # log2 of scrypt's N; 0 for that of the package of checks.
 _COST = 0
 _RUNS = 2
@@ -106,12 +107,9 @@ def seal(
     for shown in (one for each in runs for one in each if one.test in lost):
         by_test[shown.test].append(shown)
     hints = {one.name: one.hint for one in known.wrong}
-    job = functools.partial(_sealed, by_test, hints)
-    ((_, outcome),) = run_forked({"sealed": job}, at_once=1, timeout=run.timeout)
-    if outcome.failure:
-        raise ProctorError(f"{path.stem}: {outcome.failure}")
-    run.progress(f"{path.stem}: sealed for {len(lost)} cells, kept for {len(kept)} ({outcome.seconds:.1f} s)")
-    return kept | {name: SealedHints(now[name], line) for name, line in outcome.value.items()}
+    made = _forked(path.stem, functools.partial(_sealed, by_test, hints), run)
+    run.progress(f"{path.stem}: sealed for {len(lost)} cells, kept for {len(kept)}")
+    return kept | {name: SealedHints(now[name], line) for name, line in made.items()}
 
 
 def open_all(path: Path, changed: Sequence[tuple[Entry, str]], sealed: Mapping[str, SealedHints], run: Run) -> Opened:
@@ -134,10 +132,9 @@ def open_all(path: Path, changed: Sequence[tuple[Entry, str]], sealed: Mapping[s
     by_name = {one.name: [each for each in shown if each.who == one.name] for one in known.wrong}
     words = {one.name: _word(one, by_name[one.name], hints, lines) for one in known.wrong}
     if lost := [one for one in known.wrong if words[one.name] == NOTHING]:
-        again = _shown(path, known, lost, texts, run)
-        for one in lost:
-            if _answers(by_name[one.name]) != _answers(each for each in again if each.who == one.name):
-                words[one.name] = "answers another thing each time"
+        again = [*shown, *_shown(path, known, lost, texts, run)]
+        job = functools.partial(_why_nothing, [one.name for one in lost], again)
+        words |= _forked(path.stem, job, run)
     found.count.update(words.values())
     for name, said in words.items():
         if said != OWN:
@@ -150,11 +147,7 @@ def open_all(path: Path, changed: Sequence[tuple[Entry, str]], sealed: Mapping[s
     found.unfinished = sum(each.who in empties for each in shown)
     found.unfinished_opened = sum(each.who in empties and bool(each.help) for each in shown)
     held = {each.test: each.held for each in shown if each.who == REFERENCE and each.test in lines}
-    job = functools.partial(_tried, lines, held)
-    ((_, outcome),) = run_forked({"tried": job}, at_once=1, timeout=run.timeout)
-    if outcome.failure:
-        raise ProctorError(f"{path.stem}: {outcome.failure}")
-    found.tried, found.fitted, found.seconds = outcome.value
+    found.tried, found.fitted, found.seconds = _forked(path.stem, functools.partial(_tried, lines, held), run)
     return found
 
 
@@ -222,8 +215,12 @@ def _sentences(said: str, hints: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _answers(shown: Iterable[Shown]) -> list[bytes]:
-    return [pickle.dumps((one.test, one.check, one.answer)) for one in shown]
+def _forked(stem: str, job: Callable[[], Any], run: Run) -> Any:
+    """What a job gives that computes with tensors: a process that has done so can't be forked safely."""
+    ((_, outcome),) = run_forked({stem: job}, at_once=1, timeout=run.timeout)
+    if outcome.failure:
+        raise ProctorError(f"{stem}: {outcome.failure}")
+    return outcome.value
 
 
 def _shown(
@@ -275,7 +272,7 @@ def _sealed(by_test: Mapping[str, Sequence[Shown]], hints: Mapping[str, str]) ->
 
     lines = {}
     for test, shown in by_test.items():
-        right = {key for one in shown for name, answer in one.held for key in secrets(name, answer)}
+        right = _right_keys(shown)
         found = []
         for who in dict.fromkeys(one.who for one in shown):
             own = [one for one in shown if one.who == who and one.check and is_telling(one.answer)]
@@ -285,6 +282,34 @@ def _sealed(by_test: Mapping[str, Sequence[Shown]], hints: Mapping[str, str]) ->
                 found.append((own[0].check, own[0].answer, [hints[who]]))
         lines[test] = sealed_line(found, _COST or COST)
     return lines
+
+
+def _right_keys(shown: Sequence[Shown]) -> set[bytes]:
+    """Keys of what the reference shows."""
+    from dl1.contract.sealed_hints import secrets
+
+    return {key for one in shown for name, answer in one.held for key in secrets(name, answer)}
+
+
+def _why_nothing(names: Sequence[str], shown: Sequence[Shown]) -> dict[str, str]:
+    """Of answers that open nothing, and were run twice, why there is no key; they are left out where there has to be.
+
+    Args:
+        shown: of all that has run.
+    """
+    from dl1.contract.sealed_hints import secrets
+
+    why = {}
+    for name in names:
+        own = [one for one in shown if one.who == name and one.check]
+        keys = {
+            test: [set(secrets(o.check, o.answer)) for o in own if o.test == test] for test in {o.test for o in own}
+        }
+        if not all(len(each) == _RUNS and set.intersection(*each) for each in keys.values()):
+            why[name] = CHANGES
+        elif all(each[0] & _right_keys([one for one in shown if one.test == test]) for test, each in keys.items()):
+            why[name] = IS_RIGHT
+    return why
 
 
 def _tried(lines: Mapping[str, str], held: Mapping[str, Sequence[tuple[str, Any]]]) -> tuple[int, int, float]:

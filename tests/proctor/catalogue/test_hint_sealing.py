@@ -41,6 +41,13 @@ hint = "a tensor has no such method"
 loses = ["q2_test"]
 source = "def unit(x):\\n    return x / x.length()"
 
+[[wrong]]
+name = "norm-of-chance"
+cell = "q2_norm"
+hint = "your unit vector is another one each time"
+loses = ["q2_test"]
+source = "import random\\ndef unit(x):\\n    return x * random.SystemRandom().random()"
+
 [[right]]
 name = "norm-by-hand"
 cell = "q2_norm"
@@ -76,9 +83,10 @@ def test_each_mistake_opens_its_own_hint_and_right_and_unfinished_answers_none(c
     assert {name: bool(one.line) for name, one in sealed(folder).items()} == {"q1_test": True, "q2_test": True}
     assert command.main([*options, "--sealed"]) == 0
     said = capfd.readouterr().out
-    assert "8 wrong variants: 3 opens its own, 2 opens a set with its own, 2 passes the public part, 1 answers" in said
+    assert "9 wrong variants: 3 opens its own, 2 opens a set with its own, 2 passes the public part, 1 answers" in said
     assert "double-squares: opens a set with its own: double-squares, double-triples" in said
     assert "norm-nothing: answers what comes of anything" in said
+    assert "norm-of-chance: answers another thing each time" in said
     # The reference and a right answer to each of two questions; two cells that nobody has begun.
     assert "4 right, 2 as keys, 2 unfinished: 0 open a hint" in said
 
