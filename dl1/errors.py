@@ -19,6 +19,7 @@ class CheckFailed(CourseError, AssertionError):
         name: what was checked, in words; the only text of a hidden check that a student may ever read.
         kind: one of :data:`dl1.contract.checks.KINDS`.
         rows: what a card shows of it, by label: expected, yours, inputs.
+        answer: what the check has found, of the contract's types; None until the check knows.
         help: what to look at, for the reader; empty where only the kind is known.
     """
 
@@ -27,6 +28,7 @@ class CheckFailed(CourseError, AssertionError):
         self.name = name
         self.kind = kind
         self.rows: dict[str, str] = {}
+        self.answer: object = None
         self.help = ""
 
     def _render_traceback_(self) -> list[str]:

@@ -62,7 +62,8 @@ class Proctor(Configurable):
     misconceptions = Unicode(
         "",
         help="Folder with a catalogue of typical wrong answers, a <notebook>.toml per notebook, relative to the "
-        "course's root. Where a failed answer answers as one of them, its hint stands on the student's page. "
+        "course's root. Where a failed answer answers as one of them, its hint stands on the student's page. What "
+        "`python -m proctor.catalogue --seal` has made in its folder `sealed` goes into released check cells. "
         "Empty, or no such folder: no hints.",
     ).tag(config=True)
 

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 
 from dl1.contract.checks import check_close, check_gradients, check_true
+from dl1.contract.sealed_hints import with_hints
 from dl1.errors import CheckFailed
 
 
+@with_hints
 def check_close_to_one_of(
     actual: Any,
     candidates: Iterable[Any],
@@ -44,6 +46,7 @@ def check_close_to_one_of(
     _one_of(candidates, compare)
 
 
+@with_hints
 def check_gradients_close_to_one_of(
     actual: Any,
     candidates: Iterable[Mapping[str, torch.Tensor]],
@@ -66,6 +69,7 @@ def check_gradients_close_to_one_of(
     _one_of(candidates, compare)
 
 
+@with_hints
 def check_dropout(
     actual: Any,
     whole: torch.Tensor,

@@ -15,6 +15,7 @@ import torch
 
 from dl1.contract.cards import failure
 from dl1.contract.protocol import ProbeError
+from dl1.contract.sealed_hints import with_hints
 from dl1.errors import CourseError
 
 KINDS = (
@@ -34,6 +35,7 @@ FLOAT32_RESOLUTION = 8 * torch.finfo(torch.float32).eps
 _NOTHING = object()
 
 
+@with_hints
 def check_close(
     actual: Any,
     expected: Any,
@@ -92,6 +94,7 @@ def _check_close(actual: Any, expected: Any, scale: float, name: str, options: d
             _fail("wrong value", name, _show(actual), _show(expected), inputs)
 
 
+@with_hints
 def check_equal(actual: Any, expected: Any, *, name: str = "value", inputs: Mapping[str, Any] | None = None) -> None:
     """Exactly equal, type included: for counts, names, flags, integer and bool tensors, exact zeros. NaN equals NaN.
 
@@ -112,6 +115,7 @@ def check_equal(actual: Any, expected: Any, *, name: str = "value", inputs: Mapp
         _fail("wrong value", name, _show(actual), _show(expected), inputs)
 
 
+@with_hints
 def check_shape(
     actual: Any, shape: tuple[int, ...], *, name: str = "shape", inputs: Mapping[str, Any] | None = None
 ) -> None:
@@ -126,6 +130,7 @@ def check_shape(
         _fail("wrong shape", name, tuple(actual.shape), tuple(shape), inputs)
 
 
+@with_hints
 def check_dtype(
     actual: Any, dtype: torch.dtype, *, name: str = "dtype", inputs: Mapping[str, Any] | None = None
 ) -> None:
@@ -140,6 +145,7 @@ def check_dtype(
         _fail("wrong dtype", name, actual.dtype, dtype, inputs)
 
 
+@with_hints
 def check_gradients(
     actual: Any,
     expected: Mapping[str, torch.Tensor],
@@ -165,6 +171,7 @@ def check_gradients(
         check_close(actual[key], gradient, rtol=rtol, atol=atol, name=f"{name} of {key}", inputs=inputs)
 
 
+@with_hints
 def check_true(
     condition: bool,
     *,
@@ -189,6 +196,7 @@ def check_true(
         _fail("wrong value", name, "it does not hold" if found is _NOTHING else _show(found), wanted, inputs)
 
 
+@with_hints
 def check_raises(call: Callable[[], Any], *exceptions: type[Exception], name: str = "error for bad input") -> None:
     """The call raises one of the exceptions.
 

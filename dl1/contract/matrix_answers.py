@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dl1.contract.cards import failure
+from dl1.contract.sealed_hints import with_hints
 
 _EXAMPLE = "[[1, 2], [3, 4]]"
 
 
+@with_hints
 def check_matrix(answer: Any, rows: int, columns: int, *, name: str = "matrix") -> None:
     """A list of ``rows`` lists with ``columns`` whole numbers each; what else it is, is said in words.
 

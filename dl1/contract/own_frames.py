@@ -11,10 +11,17 @@ import functools
 import types
 from collections.abc import Iterator
 
+from dl1.contract.sealed_hints import help_for
+
 _PACKAGE = __name__.partition(".")[0]
 # Its frames come before the cell's.
 _LEFT_OUT = {_PACKAGE, "IPython", "ipykernel"}
 _HOOK = "_render_traceback_"
+
+
+def is_of_answer(error: BaseException) -> bool:
+    """Whether an exception came out of a probe, and is shown as such."""
+    return getattr(getattr(error, _HOOK, None), "func", None) is _lines
 
 
 @contextlib.contextmanager
@@ -53,4 +60,5 @@ def _lines(error: Exception) -> list[str]:
     from IPython import get_ipython
 
     shower = get_ipython().InteractiveTB
-    return shower.structured_traceback(type(error), error, others(error.__traceback__), tb_offset=0)
+    lines = shower.structured_traceback(type(error), error, others(error.__traceback__), tb_offset=0)
+    return [*lines, f"  help: {known}"] if (known := help_for(error)) else lines

@@ -2,7 +2,8 @@
 
 A wrong variant has to lose its own points and no others, a correct one none, and every rule that a notebook states has
 to be broken by a wrong one. With --mutants it runs wrong answers that are made by rule, and no one's: each has to be
-lost too. With --diagnosed each wrong one is a student's answer, and grading has to name it. With --cheats it runs
+lost too. With --diagnosed each wrong one is a student's answer, and grading has to name it. --seal makes the sealed
+hints that students' notebooks carry, and --sealed lets each answer open what it can of them. With --cheats it runs
 answers that are right where the public part would notice, and wrong elsewhere. With --rewritten it runs right answers
 that are made by rule: none may lose anything.
 """
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from proctor.catalogue import cheat_runs, cheat_table, diagnosed, kill_table, mutant_table
+from proctor.catalogue import cheat_runs, cheat_table, diagnosed, hint_sealing, kill_table, mutant_table
 from proctor.catalogue.entries import Entry, load, variants
 from proctor.catalogue.equivalents import read_equivalents, sorted_out
 from proctor.catalogue.forked import usable_cpus
@@ -27,6 +28,7 @@ from proctor.catalogue.setup import Setup, read_setup
 from proctor.catalogue.variant_runs import check_notebook
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.hint_lines import file_of, read_sealed, write_sealed
 
 
 def _selected(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
@@ -48,6 +50,34 @@ def _notebook_of(stem: str, folder: str) -> Path:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _hints_sealed(options: argparse.Namespace) -> int:
+    for path, file, changed, run in _with_hints(options):
+        write_sealed(file, hint_sealing.seal(path, changed, read_sealed(file), run))
+    return 0
+
+
+def _hints_opened(options: argparse.Namespace) -> int:
+    found = [
+        hint_sealing.open_all(path, changed, read_sealed(file), run)
+        for path, file, changed, run in _with_hints(options)
+    ]
+    print(hint_sealing.as_text(found))
+    return 0 if hint_sealing.is_fine(found) else 1
+
+
+def _with_hints(
+    options: argparse.Namespace,
+) -> Iterator[tuple[Path, Path, list[tuple[Entry, str]], hint_sealing.Run]]:
+    """For each notebook the file of its sealed hints, all variants, and how they are run."""
+    catalogue = Path(options.catalogue)
+    entries = load(catalogue / f"{options.notebook}.toml" if options.notebook else catalogue)
+    for stem in dict.fromkeys(entry.notebook for entry in entries):
+        path = _notebook_of(stem, options.source)
+        changed = variants([entry for entry in entries if entry.notebook == stem], notebook_cells.read(path))
+        setup, seconds = read_setup(catalogue / f"{stem}.toml"), options.timeout * len(changed)
+        yield path, file_of(catalogue, stem), changed, hint_sealing.Run(setup, options.jobs, seconds, _progress)
 
 
 def _diagnosed_checked(options: argparse.Namespace) -> int:
@@ -199,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m proctor.catalogue",
         usage="%(prog)s [SOURCE_FOLDER CATALOGUE_FOLDER] [--notebook STEM] [--only NAME …] [--jobs N] "
         "[--timeout SECONDS] [--key TEXT] [--markdown FILE] "
-        "[--diagnosed | --mutants | --cheats | --rewritten [--question N.N …]]",
+        "[--diagnosed | --seal | --sealed | --mutants | --cheats | --rewritten [--question N.N …]]",
         description="Run notebooks with every catalogued wrong and correct variant of their reference solutions, and "
         "compare the points that each loses with those that it should lose.",
     )
@@ -239,6 +269,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--diagnosed", action="store_true", help="see how grading names the mistake of each catalogued wrong answer"
     )
     made.add_argument(
+        "--seal",
+        action="store_true",
+        help="make those sealed hints for students' notebooks that are not made yet",
+    )
+    made.add_argument("--sealed", action="store_true", help="see which answers open which of the sealed hints")
+    made.add_argument(
         "--cheats", action="store_true", help="run answers that are right only where the public part would notice"
     )
     parser.add_argument(
@@ -253,11 +289,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.jobs < 1 or options.timeout <= 0:
         parser.error("--jobs and --timeout have to be positive")
     by_rule = options.mutants or options.cheats or options.rewritten
-    if options.question and not by_rule or (by_rule or options.diagnosed) and (options.only or options.markdown):
+    of_all = by_rule or options.diagnosed or options.seal or options.sealed
+    if options.question and not by_rule or of_all and (options.only or options.markdown):
         parser.error("--question goes with --mutants, --cheats or --rewritten, --only and --markdown go without")
     try:
         if options.diagnosed:
             return _diagnosed_checked(options)
+        if options.seal or options.sealed:
+            return _hints_sealed(options) if options.seal else _hints_opened(options)
         if options.rewritten:
             return _rewritten_checked(options)
         if options.cheats:

@@ -59,9 +59,9 @@ def tells(one: tuple[dict[str, Any], bytes], right: tuple[dict[str, Any], bytes]
     """
     (header, value), (right_header, right_value) = one, right
     if not (header["ok"] and right_header["ok"]):
-        return not same_answer(one, right) and (not header["ok"] or _is_telling(_decoded(value)))
+        return not same_answer(one, right) and (not header["ok"] or is_telling(_decoded(value)))
     decoded = _decoded(value)
-    return _is_telling(decoded) and _differs_tellingly(decoded, _decoded(right_value))
+    return is_telling(decoded) and _differs_tellingly(decoded, _decoded(right_value))
 
 
 def _decoded(value: bytes) -> Any:
@@ -87,11 +87,12 @@ def _is_overflow(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _is_telling(value: Any) -> bool:
+def is_telling(value: Any) -> bool:
+    """Whether a decoded value is more than zeros, None, False or True, which come of anything."""
     if isinstance(value, dict):
-        return any(map(_is_telling, value.values()))
+        return any(map(is_telling, value.values()))
     if isinstance(value, (list, tuple)):
-        return any(map(_is_telling, value))
+        return any(map(is_telling, value))
     torch = sys.modules["torch"]
     if isinstance(value, torch.Tensor):
         # A pattern of one bit is no pattern.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +72,21 @@ class KnownAnswers:
             # What the reference answers too is no mistake; the check has failed for something else.
             same = [] if (test, REFERENCE) in alike else self.candidates(test, passed)
             found[test] = [one for one in same if all((lost, one.name) in alike for lost in one.loses if lost in asked)]
+        return found
+
+    def digests(self, tests: Mapping[str, str]) -> dict[str, str]:
+        """For each test cell a digest of all that decides what wrong answers show there.
+
+        Args:
+            tests: text of each test cell, as far as it counts.
+        """
+        found = {}
+        for number, (label, _) in enumerate(self.cells):
+            if label in tests:
+                wrong = [[one.name, one.hint, one.cell, one.text] for one in self.wrong if label in one.loses]
+                # Labels say where a cell stands, which is different as soon as a text is added.
+                parts = [[text for _, text in self.cells[:number]], wrong, tests[label]]
+                found[label] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.code import parse
+from proctor.notebooks.hint_lines import without_lines
 
 UNTOUCHED = "YOUR ANSWER HERE"
 
@@ -88,8 +89,8 @@ def _without(source: str, region: str, instead: list[str]) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """A text without what nobody sees: blanks at the ends of lines, empty lines around it."""
-    return "\n".join(line.rstrip() for line in text.strip().split("\n"))
+    """A text without what no student wrote: blanks at the ends of lines, empty lines around it, sealed hints."""
+    return "\n".join(line.rstrip() for line in without_lines(text).strip().split("\n"))
 
 
 def added_text(text: str, released: str, whole: bool) -> tuple[str, str]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment as NbgraderGenerateAssignment
 from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import ClearMarkScheme
+from traitlets import default
 
 from proctor.plugin import busy
 from proctor.plugin.agreement import cell_changes, listed
+from proctor.plugin.hint_cells import RESOURCE, SealHints, lines_of
+from proctor.settings import Proctor
 
+_STEPS = NbgraderGenerateAssignment.preprocessors.default_args[0]
+_CUT = _STEPS.index(ClearMarkScheme) + 1
 ADVICE = (
     "put these cells back as they were (their texts, tests and points may change), or begin the assignment anew under "
     "another name"
@@ -20,6 +26,10 @@ ADVICE = (
 
 class GenerateAssignment(NbgraderGenerateAssignment):
     """Makes the release, unless graded cells came or went since there are submissions: nbgrader can't do that."""
+
+    @default("preprocessors")
+    def _with_hints(self) -> list[type]:
+        return [*_STEPS[:_CUT], SealHints, *_STEPS[_CUT:]]
 
     def start(self) -> None:
         """Make the release.
@@ -48,7 +58,13 @@ class GenerateAssignment(NbgraderGenerateAssignment):
                         f"nothing was changed: {assignment} has submissions, so no cell can be added or removed. "
                         f"{listed(found)}. To go on, {ADVICE}"
                     )
+        self._hints = lines_of(Proctor(parent=self), self.coursedir, self.log.warning)
         super().start()
+
+    def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
+        """What the steps are given; with the sealed hints of the notebook."""
+        resources = super().init_single_notebook_resources(notebook_filename)
+        return resources | {RESOURCE: self._hints.get(resources["nbgrader"]["notebook"], {})}
 
     def _refuse(self, why: str) -> NoReturn:
         self.log.error("%s", why)

@@ -1,5 +1,6 @@
 """Takes the release apart: what students get holds no answer, no hidden test, nothing of an author's own."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,9 @@ from nbclient import NotebookClient
 
 from demo.commands import Command, Commands
 from demo.run_folder import ASSIGNMENT, RunFolder
+from proctor.catalogue.entries import load
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.hint_lines import MARKER, file_of, read_sealed
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +89,24 @@ def test_no_line_of_a_solution_or_hidden_test(release, name):
         telling = secret if file == name else {line for line in secret if len(line) >= 25}
         assert not telling & {line.strip() for line in text.split("\n")}, file
         assert not re.search(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)", text), file
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_checks_carry_their_sealed_hints_and_no_word_of_the_catalogue(release, name):
+    stem = name.removesuffix(".ipynb")
+    sealed = read_sealed(file_of(ROOT / "misconceptions", stem))
+    given = {notebook_cells.grade_id(cell): notebook_cells.source(cell) for cell in cells(release, name)}
+    lines = {test: one.line for test, one in sealed.items() if one.line}
+    assert lines
+    assert {test for test, text in given.items() if test and MARKER in text} == set(lines)
+    for test, line in lines.items():
+        assert line in given[test].split("\n")
+    words = [words for one in load(ROOT / "misconceptions") for words in (one.hint, one.name, one.why) if words]
+    assert len(words) > 400
+    text = "\n".join(strings(json.loads((release / name).read_text(encoding="utf-8"))))
+    text += "".join(base64.b64decode(line.removeprefix(MARKER)).decode("latin-1") for line in lines.values())
+    # A name can be a plain word.
+    assert not [one for one in words if one in text and (" " in one or one.count("-") > 1)]
 
 
 def strings(value: object) -> list[str]:

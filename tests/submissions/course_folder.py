@@ -65,6 +65,7 @@ class Course:
         (source / "figures" / "map.txt").write_text("the map of the assignment")
         (self.folder / "misconceptions").mkdir()
         (self.folder / "misconceptions" / f"{exercise.NOTEBOOK}.toml").write_text(exercise.CATALOGUE)
+        exercise.seal_hints(source, self.folder / "misconceptions")
         (self.folder / "data").mkdir()
         (self.folder / "data" / "set.txt").write_text("data of the course")
         self.secret = folder / "secret"

@@ -12,6 +12,10 @@ import torch
 
 from dl1 import generator
 from dl1.contract import protocol
+from dl1.contract.sealed_hints import sealed_line
+from proctor.catalogue.known import read_known
+from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.hint_lines import SealedHints, file_of, public_part, write_sealed
 
 ASSIGNMENT = "homework"
 NOTEBOOK = "exercise"
@@ -142,6 +146,17 @@ def follow_up_notebook() -> dict:
     public = "@probe\ndef lasting(x):\n    return last(x)\n\ncheck_equal(lasting(3), 3, name='last of 3')"
     test = _test("q5_test", public, "check_equal(lasting(4), 4, name='last of 4')")
     return instructor_notebook() | {"cells": [_cell("setup", "import torch", locked=True), question, test]}
+
+
+def seal_hints(source: Path, catalogue: Path) -> None:
+    """Seals the hints of two mistakes that answer 9 where 6 is right: all that is handed in comes with them."""
+    path = source / f"{NOTEBOOK}.ipynb"
+    tests = notebook_cells.autograded_cells(notebook_cells.read(path))
+    known = read_known(path, catalogue / f"{NOTEBOOK}.toml")
+    digests = known.digests({name: public_part(notebook_cells.source(cell)) for name, cell in tests.items()})
+    hints = [one.hint for one in known.wrong if one.name in ("double-squares", "double-triples")]
+    line = sealed_line([("double of 3", [9, 9], hints)], 2)
+    write_sealed(file_of(catalogue, NOTEBOOK), {"q1_test": SealedHints(digests["q1_test"], line)})
 
 
 def hidden_inputs(key: bytes) -> list[int]:

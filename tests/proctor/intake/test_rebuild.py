@@ -5,6 +5,7 @@ import json
 import pytest
 
 from proctor.intake.rebuild import MAX_BYTES, rebuild
+from proctor.notebooks import cells as notebook_cells
 from proctor.pages import notes
 
 
@@ -180,3 +181,22 @@ def test_odd_metadata():
 def test_huge_files_are_not_read():
     result = rebuild(INSTRUCTOR, b" " * (MAX_BYTES + 1))
     assert any("larger than" in line for line in result.notes)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_sealed_hints_in_a_check_cell_are_nothing_of_the_student_s(named):
+    released = notebook_cells.source(INSTRUCTOR["cells"][3]).partition("\n")[0]
+    hinted = [f"{released}\n# Sealed hints: AbC+/9==", f"# Sealed hints: AbC+/9==\n{released}"]
+    results = []
+    for text in (released, *hinted):
+        test = cell("q1_values", text, grade=True, locked=True, points=2)
+        if not named:
+            # An editor has dropped all that says which cell it is.
+            test |= {"id": "x", "metadata": {}}
+        results.append(rebuild(INSTRUCTOR, submission(MINE, test, WHY)))
+    assert [one["id"] for one in results[0].notebook["cells"]] == OURS
+    for result in results[1:]:
+        assert result == results[0]
+    # What else stands there is the student's, as it was.
+    more = cell("q1_values", f"{hinted[0]}\n# mine", grade=True, locked=True, points=2)
+    assert "# mine" in str(rebuild(INSTRUCTOR, submission(MINE, more, WHY)).notebook)
