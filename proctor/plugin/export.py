@@ -52,6 +52,7 @@ class GradesTable(ExportPlugin):
         target = Path(self.to or self.file)
         try:
             lateness = Lateness(self)
+            lateness.check(self.parent.coursedir)
             rows = list(self._rows(gradebook, lateness))
         except ProctorError as error:
             self.refuse(f"nothing was written: {error}")
@@ -103,8 +104,6 @@ class GradesTable(ExportPlugin):
         for assignment in gradebook.assignments:
             if self.assignment and assignment.name not in map(str, self.assignment):
                 continue
-            for name in lateness.unknown(assignment.name, set(students)):
-                self.log.warning("EXTENSIONS names %s for %s, who is no student here", printable(name), assignment.name)
             lateness.refresh(gradebook, assignment.name)
             standings = Standings(self.parent.coursedir, assignment.name)
             collected = standings.collected()
