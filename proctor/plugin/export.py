@@ -79,7 +79,7 @@ class GradesTable(ExportPlugin):
             self.refuse(f"nothing was written: {error}")
         except OSError as error:
             self.refuse(f"{error.filename or target}: can't be written ({error.strerror}); nothing was exported")
-        self.log.info("%s: %d rows, %d of them not complete", target, len(rows), len(missing))
+        self.log.info("%s: of %d rows %d are not complete", target, len(rows), len(missing))
 
     def write(self, target: Path, rows: Sequence[dict[str, Any]]) -> None:
         """Put all rows into a file.

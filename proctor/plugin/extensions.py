@@ -142,4 +142,4 @@ def _folders(place: Path) -> list[str]:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, sorted(known), 1)
-    return f"; is {printable(nearest[0])} meant?" if nearest else ""
+    return f" (is {printable(nearest[0])} meant?)" if nearest else ""

@@ -78,7 +78,7 @@ class LmsTable(GradesTable):
         beside = target.with_name(target.name + _LEFT_OUT)
         if left:
             self.write_lines(beside, ("student_id", "missing"), [(row["student_id"], row["missing"]) for row in left])
-            self.log.warning("%d students are not in %s: %s lists them", len(left), target, beside)
+            self.log.warning("%s has no line for %d of the students: %s lists them", target, len(left), beside)
         else:
             beside.unlink(missing_ok=True)
 

@@ -170,9 +170,9 @@ def test_there_is_one_late_rule():
     [
         (
             {ASSIGNMENT: {"bne": 3}},
-            "names bne for hw, who is no student here; is ben meant.*nbgrader db student add bne",
+            "names bne for hw, who is no student here .is ben meant.*nbgrader db student add bne",
         ),
-        ({"hww": {"ben": ZONED[ASSIGNMENT]}}, "names the assignment hww, which there is not; is hw meant"),
+        ({"hww": {"ben": ZONED[ASSIGNMENT]}}, "names the assignment hww, which there is not .is hw meant"),
         (
             {ASSIGNMENT: {"ben": datetime.date(2025, 3, 5)}},
             "of ben for hw is not after the deadline, 2026-03-01 12:00 UTC",
