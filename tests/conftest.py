@@ -11,11 +11,15 @@ from collections import Counter
 import pytest
 import torch
 
-# A shell starts what runs in the background with interruptions ignored, and what is started here would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
+# What runs in the background may ignore interruptions (a shell's &) and the end of its terminal (nohup), and what is
+# started here would inherit that: tests that send these signals would wait for ever.
+for number, handler in {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 _SECONDS_BETWEEN_LINES = 300.0
 _SLOWEST_FILES = 20
 
