@@ -6,7 +6,7 @@ when it was started by `make lab`. For a command in another folder, say where it
 """
 
 import os
-from datetime import datetime
+from datetime import date, datetime  # noqa: F401  what EXTENSIONS may need
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,13 +23,15 @@ DEADLINES = {
     "assignment2": datetime(2026, 11, 30, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam")),
 }
 
-# Later deadlines of single students, by assignment and student:
-# {"assignment2": {"stubob": datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam"))}}.
+# Later deadlines of single students, by assignment and student: {"assignment2": {"stubob": 3}} for three days more (at
+# the same time of the day), or a date(2026, 12, 7), or a datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo(...)).
 # They count wherever lateness does, and stay through every regrade.
 EXTENSIONS = {}
 
-# "none": lateness is shown in the formgrader and costs nothing. "zero": what is late counts 0 points. For a rule in
-# between, write a subclass of nbgrader.plugins.BasePlugin and name it in c.AssignLatePenalties.plugin_class.
+# "none": lateness is shown in the formgrader and costs nothing. "zero": what is late counts 0 points.
+# {"per_day": 0.1, "free_days": 2}: each begun day takes a tenth of the points, also of those that a TA gives, and the
+# first two days of each submission cost nothing. For another rule, write "none" here and a subclass of
+# nbgrader.plugins.BasePlugin, and name it in c.AssignLatePenalties.plugin_class.
 LATE_PENALTY = "none"
 
 # What students' pages show of hidden checks, by assignment: {"assignment2": "all"}. "kind", which needs no entry: of a
@@ -67,7 +69,8 @@ c.Exchange.root = str(EXCHANGE)
 c.Exchange.cache = str(ROOT / ".nbgrader_cache")
 
 c.GenerateAssignment.post_convert_hook = set_deadline
-c.LateSubmissionPlugin.penalty_method = LATE_PENALTY
+c.Proctor.late_penalty = LATE_PENALTY
+c.Proctor.deadlines = DEADLINES
 c.Proctor.extensions = EXTENSIONS
 c.Proctor.reveal = REVEAL
 

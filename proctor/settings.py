@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from traitlets import Bool, Dict, Enum, Int, List, Unicode, validate
+from traitlets import Any, Bool, Dict, Enum, Int, List, Unicode, validate
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
@@ -100,8 +100,21 @@ class Proctor(Configurable):
         "a grade. If not, they are run only where something of the student's own may need them.",
     ).tag(config=True)
 
+    deadlines = Dict(
+        help="When assignments are due, each a datetime with its time zone, in which days of lateness and of "
+        "extensions end. The deadline that counts is the gradebook's.",
+    ).tag(config=True)
+
     extensions = Dict(
-        help="Later deadlines of single students: by assignment and student's id a datetime with its time zone.",
+        help="Later deadlines of single students: by assignment and student's id a number of days after the deadline, "
+        "a date (till the deadline's time of day), or a datetime with its time zone.",
+    ).tag(config=True)
+
+    late_penalty = Any(
+        "",
+        help='What lateness costs: "none", "zero" (all points), or {"per_day": 0.1, "free_days": 2}: that share of the '
+        "points, as they are once they are final, for each begun day, and how many days of each submission are free. "
+        "Empty: what c.LateSubmissionPlugin and c.AssignLatePenalties say.",
     ).tag(config=True)
 
     reveal = Dict(
@@ -110,7 +123,7 @@ class Proctor(Configurable):
         'failure. "all": model answers, too. More than "kind" is shown from the last deadline on, extensions included.',
     ).tag(config=True)
 
-    def __init__(self, **how: Any) -> None:
+    def __init__(self, **how: typing.Any) -> None:
         """From the configuration of `parent`, or `config`.
 
         Raises:
@@ -189,7 +202,7 @@ class Proctor(Configurable):
         return course_root.stat().st_gid if self.config.CourseDirectory.get("groupshared", False) else None
 
 
-def misspelt(config: Mapping[str, Any], kind: type[Configurable] = Proctor) -> str | None:
+def misspelt(config: Mapping[str, typing.Any], kind: type[Configurable] = Proctor) -> str | None:
     """What is wrong with a name in a course's settings of a class; None if nothing is.
 
     Without this a misspelt limit is a line among others, and students are graded with another one than staff think.

@@ -74,7 +74,7 @@ class Autograde(Batch):
             settings.refuse_exposing(self._root, self._private())
             # Before anything reads it, since that would wait without a word.
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
-            Lateness(self)
+            Lateness(self).check(self.coursedir)
             self._current = Current(self.coursedir, settings, self._own_files)
         except ProctorError as error:
             self._refuse(str(error))

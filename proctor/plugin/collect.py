@@ -45,6 +45,11 @@ class Collect(ExchangeCollect):
         """Find the newest acceptable submission of each student."""
         by_student = self.find()
         self.duedate = self._due_date()
+        claimed = [name.rsplit("+", count)[0] for name in os.listdir(self.inbound_path) for count in (2, 3)]
+        try:
+            self.lateness.check(self.coursedir, claimed)
+        except ProctorError as error:
+            self.fail(str(error))
         if self.duedate is not None and self.duedate < now() and not self.sealed.listed:
             self.log.info(
                 "%s was not sealed at its deadline: a change that left no trace in the times of files can't be seen",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nbgrader.api import Assignment, Gradebook, MissingEntry, Student
+from nbgrader.api import Assignment, Gradebook, MissingEntry, Student, SubmittedAssignment
 from nbgrader.plugins import ExportPlugin
 from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
@@ -20,6 +17,7 @@ from proctor.intake.copier import printable
 from proctor.plugin import gradebook_file, points
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.standing import Standing, Standings
+from proctor.plugin.table_file import write_table
 
 COLUMNS = (
     *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
@@ -27,9 +25,7 @@ COLUMNS = (
 )
 NOTHING = "nothing was handed in"
 OPTION = "--GradesTable.allow_incomplete=True"
-# What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_SHOWN = 10
+SHOWN = 10
 
 
 class GradesTable(ExportPlugin):
@@ -43,20 +39,25 @@ class GradesTable(ExportPlugin):
         help="Write the table although some of it is not graded: those rows have no score, and say why.",
     ).tag(config=True)
 
+    file = "grades.csv"
+    # What becomes of incomplete rows that are allowed.
+    allowed = "they are written without a score"
+
     def export(self, gradebook: Gradebook) -> None:
         """Write the table, all or nothing, readable by its owner and a group that shares the course.
 
         Raises:
             SystemExit: something is not graded yet (the log names whose), or the file can't be written; nothing was.
         """
-        target = Path(self.to or "grades.csv")
+        target = Path(self.to or self.file)
         try:
             lateness = Lateness(self)
+            lateness.check(self.parent.coursedir)
             rows = list(self._rows(gradebook, lateness))
         except ProctorError as error:
-            self._refuse(str(error))
+            self.refuse(f"nothing was written: {error}")
         except DBAPIError as error:
-            self._refuse(f"nothing was written: {gradebook_file.said(error, self.parent.coursedir.db_url)}")
+            self.refuse(f"nothing was written: {gradebook_file.said(error, self.parent.coursedir.db_url)}")
         for row in rows:
             for line in row.get("odd", ()):
                 self.log.warning("%s, %s: %s", row["assignment"], printable(row["student_id"]), line)
@@ -67,16 +68,35 @@ class GradesTable(ExportPlugin):
             )
         if missing and not self.allow_incomplete:
             names = list(dict.fromkeys(printable(row["student_id"]) for row in missing))
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            self._refuse(
-                f"nothing was written: {len(missing)} rows are not complete ({', '.join(names[:_SHOWN])}{more}; the "
-                f"lines above say why). With {OPTION} they are written without a score"
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            self.refuse(
+                f"nothing was written: {len(missing)} rows are not complete ({', '.join(names[:SHOWN])}{more}; the "
+                f"lines above say why). With {OPTION} {self.allowed}"
             )
         try:
-            _write(target, rows, self.parent.coursedir.groupshared)
+            self.write(target, rows)
+        except ProctorError as error:
+            self.refuse(f"nothing was written: {error}")
         except OSError as error:
-            self._refuse(f"{target}: can't be written ({error.strerror}); nothing was exported")
-        self.log.info("%s: %d rows, %d of them not complete", target, len(rows), len(missing))
+            self.refuse(f"{error.filename or target}: can't be written ({error.strerror}); nothing was exported")
+        self.log.info("%s: of %d rows %d are not complete", target, len(rows), len(missing))
+
+    def write(self, target: Path, rows: Sequence[dict[str, Any]]) -> None:
+        """Put all rows into a file.
+
+        Raises:
+            OSError: it can't be written.
+            ProctorError: something in the rows has no place in such a file.
+        """
+        self.write_lines(target, COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
+
+    def write_lines(self, target: Path, head: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
+        """Write a table as CSV, all or nothing."""
+        write_table(target, head, lines, self.parent.coursedir.groupshared)
+
+    def more(self, submission: SubmittedAssignment) -> dict[str, Any]:
+        """What a kind of table needs of a graded submission beside the columns of this one."""
+        return {}
 
     def _rows(self, gradebook: Gradebook, lateness: Lateness) -> Iterator[dict[str, Any]]:
         students = {student.id: student for student in gradebook.students}
@@ -84,22 +104,22 @@ class GradesTable(ExportPlugin):
         for assignment in gradebook.assignments:
             if self.assignment and assignment.name not in map(str, self.assignment):
                 continue
-            for name in lateness.unknown(assignment.name, set(students)):
-                self.log.warning("EXTENSIONS names %s for %s, who is no student here", printable(name), assignment.name)
             lateness.refresh(gradebook, assignment.name)
             standings = Standings(self.parent.coursedir, assignment.name)
             collected = standings.collected()
             for student in sorted({*students, *collected}):
                 if not wanted or student in wanted:
                     one = students.get(student) or Student(id=student)
-                    yield _row(gradebook, assignment, one, lateness, standings, student in collected)
+                    yield _row(self, gradebook, assignment, one, lateness, standings, student in collected)
 
-    def _refuse(self, why: str) -> NoReturn:
+    def refuse(self, why: str) -> NoReturn:
+        """End with a line."""
         self.log.error("%s", why)
         sys.exit(1)
 
 
 def _row(
+    table: GradesTable,
     gradebook: Gradebook,
     assignment: Assignment,
     student: Student,
@@ -114,6 +134,7 @@ def _row(
         "last_name": student.last_name,
         "first_name": student.first_name,
         "email": student.email,
+        "lms_id": student.lms_user_id,
         "max_score": assignment.max_score,
         "missing": NOTHING,
     }
@@ -133,30 +154,8 @@ def _row(
         return row
     penalty = sum(one or 0.0 for one in lateness.penalties(submission).values())
     score = max(0.0, submission.score - penalty)
-    return row | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
-
-
-def _write(target: Path, rows: Sequence[dict[str, Any]], shared: bool) -> None:
-    """In place of an older table, all or nothing."""
-    descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(COLUMNS)
-            table.writerows([[_cell(row.get(name)) for name in COLUMNS] for row in rows])
-        if shared:
-            os.chmod(draft, 0o660)
-        os.replace(draft, target)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-def _cell(value: Any) -> Any:
-    """A value as a spreadsheet is to show it: no text is a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, int | float):
-        return value
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return (
+        row
+        | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
+        | table.more(submission)
+    )

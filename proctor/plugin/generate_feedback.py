@@ -48,6 +48,7 @@ class GenerateFeedback(NbgraderGenerateFeedback):
         try:
             self._lateness = Lateness(self)
             gradebook_file.check(self.coursedir.db_url, self._root, self.log.warning)
+            self._lateness.check(self.coursedir)
             assignment = self.coursedir.assignment_id
             self._level, why = level_now(Proctor(parent=self), self.coursedir, self._lateness, assignment)
         except ProctorError as error:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import List
 from traitlets.config import Configurable
 
 from proctor.errors import ProctorError
+from proctor.plugin.extensions import Extensions
+from proctor.plugin.late_days import daily_rule, days_late
 from proctor.settings import Proctor
+
+_METHODS = ("none", "zero")
+_MINUTE = datetime.timedelta(minutes=1)
+# An extension that was written from the configuration is longer by this, so that it is known from one that somebody
+# has granted in the gradebook and that stays.
+_OURS = datetime.timedelta(microseconds=1)
 
 
 class Lateness:
@@ -27,20 +37,43 @@ class Lateness:
         parent: whatever carries the configuration.
 
     Raises:
-        ProctorError: an extension is no time with a zone.
+        ProctorError: an extension or the late rule can't be used; the message says what to write.
     """
 
     def __init__(self, parent: Configurable) -> None:
-        self._extensions = {
-            assignment: {str(student): _in_utc(assignment, student, time) for student, time in given.items()}
-            for assignment, given in _checked(Proctor(parent=parent).extensions).items()
-        }
+        settings = Proctor(parent=parent)
+        self._extensions = Extensions(settings)
         rule = _Rule(parent=parent)
         rule.init_plugin()
         # It says for every notebook which rule it follows.
         rule.plugin_inst.log = logging.getLogger(f"{__name__}.rule")
         rule.log = logging.getLogger(f"{__name__}.limits")
-        self._rule = rule
+        self._rule, self._daily = rule, None
+        if isinstance(settings.late_penalty, Mapping):
+            if not isinstance(rule.plugin_inst, LateSubmissionPlugin):
+                raise ProctorError(
+                    "there are two late rules, LATE_PENALTY and c.AssignLatePenalties.plugin_class; remove one of them "
+                    'from nbgrader_config.py, or write LATE_PENALTY = "none"'
+                )
+            self._daily = daily_rule(settings.late_penalty)
+        elif settings.late_penalty not in ("", *_METHODS):
+            raise ProctorError(
+                f"LATE_PENALTY is {settings.late_penalty!r}; write {' or '.join(map(repr, _METHODS))}, or a rule by "
+                'days, {"per_day": 0.1, "free_days": 2}'
+            )
+        elif settings.late_penalty and isinstance(rule.plugin_inst, LateSubmissionPlugin):
+            rule.plugin_inst.penalty_method = settings.late_penalty
+
+    def check(self, coursedir: CourseDirectory, also: Iterable[str] = ()) -> None:
+        """Refuse extensions of students and assignments that there are not.
+
+        Args:
+            also: students of whom the gradebook need not know yet.
+
+        Raises:
+            ProctorError: there is one; the message says what to do.
+        """
+        self._extensions.check(coursedir, also)
 
     def due(self, assignment: str, student: str, otherwise: datetime.datetime | None) -> datetime.datetime | None:
         """When it is due for this student, in UTC without a zone, as nbgrader stores times.
@@ -48,17 +81,22 @@ class Lateness:
         Args:
             otherwise: for who has no extension in the configuration.
         """
-        return self._extensions.get(assignment, {}).get(student, otherwise)
+        return self._extensions.due(assignment, student, otherwise)
 
     def due_for(self, submission: SubmittedAssignment) -> datetime.datetime | None:
         """When a submission of the gradebook is due; an extension that the gradebook itself has counts too."""
-        usual = submission.duedate if submission.assignment.duedate is not None else None
-        return self.due(submission.assignment.name, submission.student.id, usual)
+        assignment, student, usual = submission.assignment.name, submission.student.id, submission.assignment.duedate
+        if usual is None or self._extensions.has(assignment, student) or _is_ours(submission.duedate - usual):
+            return self.due(assignment, student, usual)
+        return submission.duedate
 
     def last_due(self, assignment: Assignment) -> datetime.datetime | None:
         """When it is due for whoever has longest, in UTC without a zone; None if that is never."""
         times = [self.due_for(one) for one in assignment.submissions] + [assignment.duedate]
-        return None if None in times else max([*times, *self._extensions.get(assignment.name, {}).values()])
+        times += [
+            self.due(assignment.name, one, assignment.duedate) for one in self._extensions.students(assignment.name)
+        ]
+        return None if None in times else max(times)
 
     def seconds(self, submission: SubmittedAssignment) -> float:
         """How late it was handed in; 0 if it was not, or nobody knows."""
@@ -69,8 +107,20 @@ class Lateness:
 
     def penalties(self, submission: SubmittedAssignment) -> dict[str, float | None]:
         """What the lateness costs by notebook, of the points that the gradebook has now; None if nothing."""
-        late = self.seconds(submission)
-        return {one.name: self._penalty(submission.student.id, one, late) for one in submission.notebooks}
+        late, days = self.seconds(submission), self.days(submission)
+        return {one.name: self._penalty(submission.student.id, one, late, days) for one in submission.notebooks}
+
+    def days(self, submission: SubmittedAssignment) -> int:
+        """How many days late it was begun to be, by the clock where its deadline is; 0 if it was in time."""
+        if not self.seconds(submission):
+            return 0
+        zone = self._extensions.zone(submission.assignment.name) or datetime.UTC
+        return days_late(submission.timestamp, self.due_for(submission), zone)
+
+    def said(self, submission: SubmittedAssignment) -> str:
+        """What of the rule a student has to know to compute the penalty; empty if nothing."""
+        days = self.days(submission)
+        return self._daily.said(days) if self._daily and days else ""
 
     def refresh(self, gradebook: Gradebook, assignment: str) -> int:
         """Write the penalties of all submissions of an assignment into the gradebook; how many of them changed."""
@@ -80,7 +130,8 @@ class Lateness:
         return changed
 
     def refresh_one(self, gradebook: Gradebook, submission: SubmittedAssignment) -> int:
-        """Write the penalties of one submission into the gradebook; how many of them changed."""
+        """Write penalties and extension of one submission into the gradebook; how many of the penalties changed."""
+        self._grant(gradebook, submission)
         changed, penalties = 0, self.penalties(submission)
         for notebook in submission.notebooks:
             penalty = penalties[notebook.name]
@@ -91,15 +142,35 @@ class Lateness:
             gradebook.db.commit()
         return changed
 
-    def unknown(self, assignment: str, students: set[str]) -> list[str]:
-        """Who has an extension and is not among these students: perhaps a name that was mistyped."""
-        return sorted(set(self._extensions.get(assignment, {})) - students)
+    def _grant(self, gradebook: Gradebook, submission: SubmittedAssignment) -> None:
+        """Tell nbgrader's gradebook of an extension, and take back one that is no longer in the configuration."""
+        assignment, student, usual = submission.assignment.name, submission.student.id, submission.assignment.duedate
+        wanted = submission.extension
+        if usual is not None and self._extensions.has(assignment, student):
+            more = self.due(assignment, student, usual) - usual
+            wanted = datetime.timedelta(days=more.days, seconds=more.seconds) + _OURS if more else None
+        elif _is_ours(wanted):
+            wanted = None
+        if wanted != submission.extension:
+            wanted = wanted or datetime.timedelta()
+            gradebook.grant_extension(assignment, student, days=wanted.days, minutes=(wanted - _days(wanted)) / _MINUTE)
 
-    def _penalty(self, student: str, notebook: Any, late: float) -> float | None:
+    def _penalty(self, student: str, notebook: Any, late: float, days: int) -> float | None:
         if late <= 0:
             return None
-        penalty = self._rule.plugin_inst.late_submission_penalty(student, notebook.score, late)
+        if self._daily:
+            penalty = self._daily.share(days) * notebook.score
+        else:
+            penalty = self._rule.plugin_inst.late_submission_penalty(student, notebook.score, late)
         return None if penalty is None else self._rule._check_late_penalty(notebook, penalty)
+
+
+def _is_ours(extension: datetime.timedelta | None) -> bool:
+    return extension is not None and extension.microseconds == _OURS.microseconds
+
+
+def _days(time: datetime.timedelta) -> datetime.timedelta:
+    return datetime.timedelta(days=time.days)
 
 
 class _Rule(AssignLatePenalties):
@@ -120,22 +191,3 @@ class LatePenalties(AssignLatePenalties):
                 self.log.warning("%s is %.0f seconds late", submission, lateness.seconds(submission))
             lateness.refresh_one(gradebook, submission)
         return nb, resources
-
-
-def _checked(given: Mapping[Any, Any]) -> Mapping[str, Mapping[str, Any]]:
-    for assignment, students in given.items():
-        if not isinstance(students, Mapping):
-            raise ProctorError(
-                f"EXTENSIONS[{assignment!r}] has to name students and times: "
-                '{"student": datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam"))}'
-            )
-    return given
-
-
-def _in_utc(assignment: str, student: str, time: Any) -> datetime.datetime:
-    if not isinstance(time, datetime.datetime) or time.utcoffset() is None:
-        raise ProctorError(
-            f"the extension of {student} for {assignment} is {time!r}: write a time with its zone, "
-            'datetime(2026, 12, 7, 23, 59, tzinfo=ZoneInfo("Europe/Amsterdam"))'
-        )
-    return time.astimezone(datetime.UTC).replace(tzinfo=None)

@@ -41,6 +41,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         """
         try:
             lateness = Lateness(self)
+            lateness.check(self.coursedir)
         except ProctorError as error:
             self.fail(f"nothing was released: {error}")
         busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}

@@ -69,14 +69,15 @@ def head_of(
     """What is the same for all notebooks of a submission, with those that are given."""
     late = lateness.seconds(submission)
     taken = sum(one or 0.0 for one in lateness.penalties(submission).values()) if late else 0.0
-    rule = f"the course's late rule takes off {in_points(taken)}, of the points as they are now" if taken else ""
+    days = f" ({said})" if (said := lateness.said(submission)) else ""
+    rule = f"the course's late rule takes off {in_points(taken)}{days}, of the points as they are now" if taken else ""
     return Report(
         assignment=submission.assignment.name,
         student=submission.student.id,
         handed_in=_time(submission.timestamp),
         due=_time(lateness.due_for(submission)),
         late_seconds=late,
-        rule=rule or ("that costs nothing" if late else ""),
+        rule=rule or (f"that costs nothing{days}" if late else ""),
         notebooks=notebooks,
         unfinished=unfinished,
     )

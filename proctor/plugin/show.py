@@ -52,7 +52,9 @@ class ShowApp(NbGrader):
             self.fail("name a student, and perhaps an assignment: python -m proctor show STUDENT [ASSIGNMENT]")
         try:
             gradebook_file.check(self.coursedir.db_url, Path(self.coursedir.root).resolve(), self.log.warning)
-            found = reports(self.coursedir, Lateness(self), *self.extra_args)
+            lateness = Lateness(self)
+            lateness.check(self.coursedir)
+            found = reports(self.coursedir, lateness, *self.extra_args)
         except ProctorError as error:
             self.fail(str(error))
         except DBAPIError as error:

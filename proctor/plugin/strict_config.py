@@ -21,7 +21,10 @@ from proctor.settings import misspelt
 _OURS = {
     "Proctor": "proctor.settings",
     "Autograde": "proctor.plugin.autograde",
+    "BrightspaceTotals": "proctor.plugin.brightspace_export",
+    "CanvasTotals": "proctor.plugin.canvas_export",
     "GradesTable": "proctor.plugin.export",
+    "LmsTable": "proctor.plugin.lms_export",
     "SealInbound": "proctor.plugin.seal",
     "ZipCollect": "proctor.plugin.zip_collect",
 }

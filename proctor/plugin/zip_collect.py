@@ -84,6 +84,7 @@ class Collecting:
                 self._usual = None
         try:
             self._lateness = Lateness(app)
+            self._lateness.check(app.coursedir)
         except ProctorError as error:
             app.fail(str(error))
 

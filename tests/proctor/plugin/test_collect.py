@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import time
+import zoneinfo
 from pathlib import Path
 
 import exercise
@@ -293,3 +294,21 @@ def test_of_several_the_last_before_the_due_date_is_chosen(inbound):
     }
     del engine.lateness
     assert engine._chosen(records) is records[2]
+
+
+def test_three_days_more_are_three_days_where_the_clocks_change(inbound):
+    folder, _, _ = inbound
+    engine = in_process(folder)
+    zone = zoneinfo.ZoneInfo("Europe/Amsterdam")
+    due = datetime.datetime(2026, 3, 27, 23, 59, tzinfo=zone)
+    name = engine.coursedir.assignment_id
+    engine.config.Proctor.deadlines = {name: due}
+    engine.config.Proctor.extensions = {name: {"ada": 3}}
+    engine.duedate, engine.before_duedate = due.astimezone(datetime.UTC).replace(tzinfo=None), True
+    # In UTC 71 hours later, because one is left out.
+    last = datetime.datetime(2026, 3, 30, 21, 59)
+    records = [
+        {"username": "ada", "timestamp": last + datetime.timedelta(seconds=seconds)} for seconds in (-9, 0, 1, 3600)
+    ]
+    assert engine._chosen(records) is records[1]
+    assert engine._chosen([record | {"username": "ben"} for record in records])["timestamp"] == records[3]["timestamp"]

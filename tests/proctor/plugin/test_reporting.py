@@ -77,6 +77,16 @@ def test_lateness_is_told_with_its_cost_as_points_are_now(graded):
     made = report(graded, "ben", LateSubmissionPlugin={"penalty_method": "zero"})
     assert made.rule == "the course's late rule takes off 8 points, of the points as they are now"
     assert (made.notebooks[0].penalty, made.score) == (8, 0)
+    by_days = {"late_penalty": {"per_day": 0.25, "free_days": 1}}
+    made = report(graded, "ben", Proctor=by_days)
+    assert (made.rule, made.score) == ("that costs nothing (1 late day, which is free)", 8)
+    graded.hand_in("ben", DUE + datetime.timedelta(days=1, minutes=7))
+    made = report(graded, "ben", Proctor=by_days)
+    assert (
+        made.rule
+        == "the course's late rule takes off 2 points (2 late days, 1 of them free), of the points as they are now"
+    )
+    assert (made.notebooks[0].penalty, made.score) == (2, 6)
 
 
 def test_staff_read_why_points_are_not_final(graded):

@@ -78,7 +78,7 @@ def test_the_environment_has_it():
         ("SealInbound", "kept", "is c.SealInbound.keep meant?"),
         ("ZipCollect", "time_zone", "is c.ZipCollect.timezone meant?"),
         ("ZipColect", "timezone", "is c.ZipCollect meant?"),
-        ("Proctor", "xyz", "There are data, data_variable, extensions, limits"),
+        ("Proctor", "xyz", "There are data, data_variable, deadlines, extensions"),
         # Of nbgrader and others, also one that is called much like ours.
         ("ZipCollectApp", "force", None),
         ("AutogradeApp", "anything", None),
