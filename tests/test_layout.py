@@ -52,7 +52,7 @@ TOWERS = {
     "proctor": {"authoring": {"notebooks", "errors"}, "catalogue": {"notebooks", "errors", "checking", "diagnosis"}}
 }
 # By a room of the engine, the modules of a tower that it may import.
-VISITED = {"plugin": {"proctor.catalogue.known"}}
+VISITED = {"plugin": {"proctor.catalogue.known", "proctor.catalogue.skeleton"}}
 LONGEST = 350
 
 
