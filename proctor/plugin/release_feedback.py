@@ -19,8 +19,10 @@ from proctor.intake.inert import SUBMISSION_SECRET
 from proctor.plugin import busy
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.page_state import refuse_older
+from proctor.plugin.page_state import PageState, refuse_older
+from proctor.plugin.reveal import level_now, refuse_more
 from proctor.plugin.standing import Standing, Standings
+from proctor.settings import Proctor
 
 _SHOWN = 10
 _MAX_SECRET = 1_000
@@ -41,6 +43,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         """
         try:
             lateness = Lateness(self)
+            self._level, _ = level_now(Proctor(parent=self), self.coursedir, lateness, self.coursedir.assignment_id)
         except ProctorError as error:
             self.fail(f"nothing was released: {error}")
         busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}
@@ -124,6 +127,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
         if standing.unfinished:
             raise ProctorError(standing.unfinished)
+        refuse_more(self._level, pages, PageState(self.coursedir, folder.name, student).revealed())
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
             raise ProctorError(

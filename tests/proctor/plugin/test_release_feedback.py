@@ -234,6 +234,16 @@ def test_pages_on_which_something_waits_are_released_and_named(graded, caplog):
     assert "with a mark: ben" not in caplog.text
 
 
+def test_a_page_that_shows_more_than_it_may_now_is_not_released(graded, caplog):
+    # Made when the deadline was over; there is none any more.
+    page = graded.root / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html"
+    page.write_text('<head><meta content="all" name="proctor-reveal"/><title>2a</title></head>')
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+    assert "ada: the page of 2a shows what is hidden" in caplog.text
+
+
 def test_an_error_of_whatever_kind_is_that_of_one_student(graded, monkeypatch):
     real = release_feedback.notebook_hash
 
