@@ -18,7 +18,7 @@ def course(graded):
     (graded.root / "misconceptions").mkdir()
     with graded.gradebook() as gradebook:
         gradebook.update_or_create_student("ada", first_name="Augusta", last_name="King")
-    hand_in(graded, "# by Augusta\nx = 'no number'\nkings = 'King'")
+    hand_in(graded, "# by Augusta\nx = 'no number'\nkings = 'augusta'")
     return graded
 
 
