@@ -8,7 +8,11 @@ checks have failed stays nbgrader's to say; only what it shows of them is anothe
 from __future__ import annotations
 
 import copy
+import textwrap
 from typing import Any
+
+# Columns of the window, which doesn't break lines; as nbgrader's own command has them.
+_WIDTH = 90
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -42,7 +46,7 @@ def show_what_is_checked(validator: type) -> None:
 
 
 def shown(cell: Any) -> Any:
-    """A failed cell as the window has it: of a check only the line that says what it checks.
+    """A failed cell as the window has it: of a check only the line that says what it checks, and no line too long.
 
     Args:
         cell: of nbgrader; it is left as it is.
@@ -53,4 +57,15 @@ def shown(cell: Any) -> Any:
     first = cell["source"].strip().partition("\n")[0]
     brief = copy.deepcopy(cell)
     brief["source"] = first.lstrip("# ") if first.startswith("#") else f"Check {about.get('grade_id', '')}".strip()
+    for output in brief.get("outputs", []):
+        if output.get("output_type") == "error":
+            lines = "\n".join(output["traceback"]).split("\n")
+            output["traceback"] = [part for line in lines for part in _broken(line)]
     return brief
+
+
+def _broken(line: str) -> list[str]:
+    if len(line) <= _WIDTH or "\x1b" in line:
+        # Colours take room that is not seen.
+        return [line]
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 12, break_on_hyphens=False)

@@ -54,6 +54,16 @@ def test_of_a_failed_check_there_are_its_first_line_and_its_card(validated):
     assert "secret_of_the_check" not in json.dumps(failed)
 
 
+def test_long_lines_are_broken_where_they_have_no_colours(validated):
+    coloured = "\x1b[31m" + "x" * 100
+    (failed,) = validated(cell("q1", CHECK, f"{CARD}\n  help:     {'look here ' * 30}\n{coloured}"))["failed"]
+    lines = failed["raw_error"].split("\n")
+    assert failed["raw_error"].startswith(CARD)
+    assert lines[-1] == coloured
+    assert max(map(len, lines[:-1])) <= 90
+    assert " ".join(failed["raw_error"].split()).count("look here") == 30
+
+
 def test_one_without_such_a_line_is_called_by_its_id(validated):
     (failed,) = validated(cell("q1", CHECK.partition("\n")[2], CARD))["failed"]
     assert failed["source"] == "Check q1"
