@@ -1,14 +1,58 @@
-"""What all tests share: the closing list of what was skipped, so that a green run also says what it did not look at."""
+"""What all tests share: where the time goes, and the closing list of what was skipped.
+
+So a green run also says what it did not look at, and one that somebody cuts off what it was busy with.
+"""
 
 import signal
 import sys
+import time
+from collections import Counter
 
 import pytest
 import torch
 
-# A shell starts what runs in the background with interruptions ignored, and what is started here would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What runs in the background may ignore interruptions (a shell's &) and the end of its terminal (nohup), and what is
+# started here would inherit that: tests that send these signals would wait for ever.
+for number, handler in {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
+_SECONDS_BETWEEN_LINES = 300.0
+_SLOWEST_FILES = 20
+
+
+class Times:
+    """Seconds of each file's tests, added up while they run; every few minutes a line says how far the run is."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self.reporter = reporter
+        self.begun = self.said = time.monotonic()
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid.partition("::")[0]] += report.duration
+        now = time.monotonic()
+        if now - self.said > _SECONDS_BETWEEN_LINES:
+            self.said = now
+            slowest = ", ".join(f"{file} {seconds:.0f} s" for file, seconds in self.seconds.most_common(5))
+            minutes = (now - self.begun) / 60
+            self.reporter.write(f"\nafter {minutes:.0f} minutes, at {report.nodeid}; slowest: {slowest}\n")
+
+    def pytest_terminal_summary(self) -> None:
+        self.reporter.section("slowest files")
+        for file, seconds in self.seconds.most_common(_SLOWEST_FILES):
+            self.reporter.line(f"{seconds:7.1f} s  {file}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    # Processes of a run that only run tests have none.
+    if reporter is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Times(reporter))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,6 +9,7 @@ import functools
 import importlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.purposes import has_effect
 
-# Cells with this tag show something and have no effect on the cells below them.
+# What a library imports late, at the first tensor without data or the first backward pass with weights: a second each.
+_LATE = {"torch": "torch._dynamo"}
 
 
 def check_notebook(
@@ -120,6 +122,9 @@ def preload(notebook: Mapping[str, Any]) -> None:
                     getattr(loaded, name)
             except Exception:
                 continue
+    for library, late in _LATE.items():
+        if library in sys.modules:
+            importlib.import_module(late)
 
 
 def _imports(source: str) -> list[tuple[str, list[str]]]:
