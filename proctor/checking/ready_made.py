@@ -7,7 +7,8 @@ engine: only what the answer uses counts, by whatever name it was imported, not 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +32,10 @@ def without_ready_made(notebook: Mapping[str, Any], verdicts: Mapping[str, Verdi
         verdicts: by grade_id of the test cell.
     """
     looked = dict(verdicts)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    trees = functools.cache(lambda: [parse(notebook_cells.source(cell)).tree for cell in cells])
     for grade_id, verdict in verdicts.items():
-        found = list(dict.fromkeys(_found(notebook, grade_id)))
+        found = list(dict.fromkeys(_found(cells, trees, grade_id)))
         if not found:
             continue
         lines = [
@@ -50,6 +53,8 @@ def without_ready_made(notebook: Mapping[str, Any], verdicts: Mapping[str, Verdi
 
 def refused_names(test: str) -> list[str]:
     """Names that a test cell's probes refuse: the literal arguments of `without_ready_made`."""
+    if READY_MADE not in test:
+        return []
     names = []
     for node in ast.walk(parse(test).tree):
         called = getattr(getattr(node, "func", None), "id", None) or getattr(getattr(node, "func", None), "attr", None)
@@ -58,16 +63,17 @@ def refused_names(test: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _found(notebook: Mapping[str, Any], grade_id: str) -> Iterator[tuple[str, int, str]]:
+def _found(
+    cells: Sequence[Mapping[str, Any]], parsed: Callable[[], list[ast.Module]], grade_id: str
+) -> Iterator[tuple[str, int, str]]:
     """Name, line and cell of each use in the answer above a test cell, and in what of the student's it reads."""
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     place = next(number for number, cell in enumerate(cells) if notebook_cells.grade_id(cell) == grade_id)
     names = refused_names(notebook_cells.source(cells[place]))
     if not names:
         return
-    trees = {number: parse(notebook_cells.source(cell)).tree for number, cell in enumerate(cells)}
+    trees = parsed()
     answer = _of_the_answer(cells, place, trees)
-    uses = _Uses(names, trees.values(), [statement for _, statement in answer])
+    uses = _Uses(names, trees, [statement for _, statement in answer])
     for number, statement in answer:
         label = notebook_cells.grade_id(cells[number]) or f"the added cell {cells[number]['id']}"
         for name, line in uses.of(statement):
@@ -75,7 +81,7 @@ def _found(notebook: Mapping[str, Any], grade_id: str) -> Iterator[tuple[str, in
 
 
 def _of_the_answer(
-    cells: Sequence[Mapping[str, Any]], place: int, trees: Mapping[int, ast.Module]
+    cells: Sequence[Mapping[str, Any]], place: int, trees: Sequence[ast.Module]
 ) -> list[tuple[int, ast.stmt]]:
     """Statements of the answer cells next above a test cell, and those of the student that go with them.
 
@@ -135,15 +141,15 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 class _Uses:
     """Finds uses of names, given what the notebook's imports and plain assignments call its modules."""
 
-    def __init__(self, names: Sequence[str], trees: Any, answer: Sequence[ast.stmt]) -> None:
+    def __init__(self, names: Sequence[str], trees: Sequence[ast.Module], answer: Sequence[ast.stmt]) -> None:
         self.names = names
         self.aliases: dict[str, set[str]] = {}
-        trees = list(trees)
+        nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, (*_IMPORTS, ast.Assign))]
         imported = {
             name for one in answer for part in ast.walk(one) if isinstance(part, _IMPORTS) for name in bound_names(part)
         }
         own = {one.name for one in answer if isinstance(one, (ast.FunctionDef, ast.ClassDef))} - imported
-        for node in (node for tree in trees for node in ast.walk(tree)):
+        for node in nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     path = alias.name if alias.asname else alias.name.split(".")[0]
@@ -152,7 +158,7 @@ class _Uses:
                 for alias in node.names:
                     self.aliases.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
         for _ in range(3):
-            for node in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Assign)):
+            for node in (node for node in nodes if isinstance(node, ast.Assign)):
                 paths = self._paths(node.value)
                 for target in node.targets:
                     if paths and isinstance(target, ast.Name):

@@ -118,7 +118,9 @@ class _NeedsFirst(ast.NodeTransformer):
 def _table(code: ast.AST) -> symtable.SymbolTable:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return symtable.symtable(ast.unparse(_NeedsFirst().visit(copy.deepcopy(code))), "cell", "exec")
+        if any(isinstance(part, (ast.AugAssign, ast.Delete)) for part in ast.walk(code)):
+            code = _NeedsFirst().visit(copy.deepcopy(code))
+        return symtable.symtable(ast.unparse(code), "cell", "exec")
 
 
 def _reads(table: symtable.SymbolTable, deferred: bool) -> set[str]:

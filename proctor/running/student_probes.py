@@ -61,12 +61,28 @@ def answer_probes(wire: Any, namespace: dict[str, Any], text: Callable[[Any], st
         os.dup2(sys.stdout.fileno(), descriptor)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+        # Once here, before there is a question, instead of once in each fork. What raises here raises there again.
+        with contextlib.suppress(BaseException):
+            _of_the_course()
     _thread.stack_size(_STACK)
     while True:
         # Only looked at: the question is for the fork.
         select.select([wire.socket], [], [])
         header, answer = _in_a_fork(wire, namespace, text, _THREADS if threads else _LATE)
         wire.send(header, answer)
+
+
+def _of_the_course() -> tuple[Any, ...]:
+    """What a fork asks with."""
+    import torch
+
+    from dl1.contract import protocol
+    from dl1.contract.own_names import own_names
+    from dl1.contract.probe import doubles_in_place
+    from dl1.contract.settings import first_settings
+    from dl1.contract.unfinished import explained
+
+    return torch, protocol, own_names, doubles_in_place, first_settings, explained
 
 
 def _renew_pools() -> None:
@@ -179,13 +195,7 @@ class _Fork:
         os.write(self.writing, _ASKED.pack(request["wall_seconds"]))
         seconds = int(request["cpu_seconds"])
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        import torch
-
-        from dl1.contract import protocol
-        from dl1.contract.own_names import own_names
-        from dl1.contract.probe import doubles_in_place
-        from dl1.contract.settings import first_settings
-
+        torch, protocol, own_names, doubles_in_place, first_settings, _ = _of_the_course()
         torch.set_num_threads(1)
         arguments, keywords = protocol.decode(body)
         names = own_names(self.namespace)
@@ -230,9 +240,7 @@ class _Fork:
 
     def _answer(self, result: Any) -> tuple[dict[str, Any], bytes]:
         try:
-            from dl1.contract import protocol
-            from dl1.contract.unfinished import explained
-
+            _, protocol, _, _, _, explained = _of_the_course()
             with explained():
                 error = self.failed or self._raised(result)
                 if error is not None:

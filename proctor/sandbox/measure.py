@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psutil
 
 from proctor.sandbox.limits import Usage
-from proctor.sandbox.memory import SharedMemory
+from proctor.sandbox.memory import Part, SharedMemory, State
 
 HOME = "/home/student"
 # The program that is the first process in a sandbox.
@@ -61,7 +61,7 @@ class Population:
         # Of a program with folders and a network of its own: they stay to be seen whatever it ends.
         self._folders: list[int] = []
         self._sockets: int | None = None
-        self._memory = SharedMemory(lambda key: _proportional_memory(Process(key[0])))
+        self._memory = SharedMemory(lambda key: _part_of_memory(Process(key[0])))
         # One thread looks while another begins or ends.
         self._lock = threading.Lock()
 
@@ -140,7 +140,7 @@ class Population:
                 counts = _counts(one)
                 faults = counts[_MINOR_FAULTS], counts[_MAJOR_FAULTS]
                 sizes = status.get(b"VmRSS", 0), status.get(b"VmSwap", 0)
-                states[one.folder, counts[_START]] = (*faults, *sizes)
+                states[one.folder, counts[_START]] = State(sum(sizes) * _KIB, (*faults, *sizes))
         first = self.first()
         with self._lock:
             held = self._sockets
@@ -151,7 +151,7 @@ class Population:
                 memory += _socket_memory(file.fileno())
         file_bytes, files = self.files()
         memory += file_bytes
-        return Usage(memory + self._memory.bytes(states, most - memory), processes, file_bytes, files)
+        return Usage(memory + round(self._memory.bytes(states, most - memory)), processes, file_bytes, files)
 
     def files(self) -> tuple[int, int]:
         """Bytes and number of the files in the sandbox's own folders, those included that no longer have a name."""
@@ -190,13 +190,15 @@ def _counts(process: Process) -> list[int]:
     return [int(word) for word in process.read("stat").rpartition(b")")[2].split()[1:]]
 
 
-def _proportional_memory(process: Process) -> int:
+def _part_of_memory(process: Process) -> Part:
     """Shared pages count once over all who share them; what was swapped out counts too."""
     with contextlib.suppress(OSError, ValueError):
-        return sum(_fields(process.read("smaps_rollup"), b"Pss", b"SwapPss").values()) * _KIB
+        found = _fields(process.read("smaps_rollup"), b"Pss", b"SwapPss", b"Private_Clean", b"Private_Dirty")
+        used = found.get(b"Pss", 0) + found.get(b"SwapPss", 0)
+        return Part(used * _KIB, (found.get(b"Private_Clean", 0) + found.get(b"Private_Dirty", 0)) * _KIB)
     with contextlib.suppress(OSError, ValueError):
-        return _fields(process.read("status"), b"VmRSS").get(b"VmRSS", 0) * _KIB
-    return 0
+        return Part(_fields(process.read("status"), b"VmRSS").get(b"VmRSS", 0) * _KIB, 0)
+    return Part(0, 0)
 
 
 def _descriptors(process: Process) -> int:

@@ -1,55 +1,73 @@
 """Memory of many processes that share most of it, known at every look without walking through all their pages.
 
 The kernel tells a process's part of shared pages (PSS) only by walking through its page tables, which takes
-milliseconds for each process with large libraries, and a notebook has one for every check. So a process is measured
-again only if it had a page fault or its size has changed. What that may do to the others is bounded from above: pages
-are only shared anew, parted or left by a process that faults, changes or ends, and the parts of all others together
-grow by no more than its own part has grown or shrunk. So each such change counts twice, and the sum is never less than
-what is used. Where this bound passes what is allowed, everything is measured.
+milliseconds for each process with large libraries; a notebook has one for every check, and every answer is one more.
+So what is used is bounded from above, and walked through only where that bound passes what is allowed.
+
+Once, all processes were measured, at one moment. Who has had no page fault since and has kept its size still has the
+same pages. So all pages there are belong either to what was used at that moment, or to a process that has changed or
+come since. The size of each such process is counted in full on top (or its part, measured now, if they are few), but
+what it alone had at that moment is taken off: nobody else can have that without a fault. What has ended leaves no more
+behind than it shared. Nothing is assumed of what happened in between, or of who has started whom.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple
 
-# How a process was when it was measured.
-State = tuple[int, ...]
+# Those that have changed are measured alone if they are at most this part of all: else it is worth measuring all.
+_FEW = 1 / 6
+
+
+class State(NamedTuple):
+    """How a process is now.
+
+    Attributes:
+        size: bytes of all its pages, shared ones in full, swapped ones included.
+        faults: of each kind, and whatever else changes with its pages.
+    """
+
+    size: int
+    faults: tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """What a process uses: bytes, shared pages in equal parts; and how much of that nobody shares."""
+
+    used: float
+    own: float
 
 
 class SharedMemory:
     """The sum over all processes, kept from look to look; threads may look at once.
 
     Args:
-        measure: bytes that a process uses, shared pages in equal parts; 0 if it is gone.
+        measure: what a process uses; nothing if it is gone.
     """
 
-    def __init__(self, measure: Callable[[Hashable], int]) -> None:
+    def __init__(self, measure: Callable[[Hashable], Part]) -> None:
         self._measure = measure
-        self._known: dict[Hashable, tuple[State, int]] = {}
-        self._unsure = 0
+        # At the moment when all were measured.
+        self._then: dict[Hashable, tuple[State, Part]] = {}
+        self._used_then = 0.0
         self._lock = threading.Lock()
 
-    def bytes(self, states: Mapping[Hashable, State], most: int) -> int:
+    def bytes(self, states: Mapping[Hashable, State], most: float) -> float:
         """An upper bound of what they use; what they use as soon as that bound is above `most`.
 
         Args:
-            states: of all that live: what changes with every page fault and every change of its size.
+            states: of all that live.
         """
         with self._lock:
-            for gone in self._known.keys() - states.keys():
-                # What it shared stays with the others.
-                self._unsure += self._known.pop(gone)[1]
-            for one, state in states.items():
-                before = self._known.get(one)
-                if before is None or before[0] != state:
-                    now = self._measure(one)
-                    self._unsure += abs(now - before[1]) if before else 0
-                    self._known[one] = state, now
-            if self._sum() + self._unsure > most:
-                self._known = {one: (state, self._measure(one)) for one, state in states.items()}
-                self._unsure = 0
-            return self._sum() + self._unsure
-
-    def _sum(self) -> int:
-        return sum(size for _, size in self._known.values())
+            same = {one for one, (state, _) in self._then.items() if states.get(one) == state}
+            changed = [one for one in states if one not in same]
+            kept = self._used_then - sum(part.own for one, (_, part) in self._then.items() if one not in same)
+            bound = kept + sum(states[one].size for one in changed)
+            if bound > most and len(changed) <= max(1, _FEW * len(states)):
+                bound = kept + sum(self._measure(one).used for one in changed)
+            if bound > most:
+                self._then = {one: (state, self._measure(one)) for one, state in states.items()}
+                bound = self._used_then = sum(part.used for _, part in self._then.values())
+            return bound

@@ -129,6 +129,14 @@ threading.setprofile(trace)
 os.register_at_fork(after_in_child=lambda: (sys.settrace(trace), sys.setprofile(trace)))
 json.loads = spied(json.loads)
 builtins.exec, builtins.compile = spied(builtins.exec), spied(builtins.compile)
+
+class Loads:
+    def find_spec(name, path=None, target=None):
+        if name.startswith("dl1."):
+            note(f"loaded by {os.getpid()}")
+
+sys.modules.pop("dl1.contract.unfinished", None)
+sys.meta_path.insert(0, Loads)
 """
 ANSWER = """
 class Norm:
@@ -150,6 +158,7 @@ def answer(x):
         note(inspect.getsource(sys._getframe().f_back))
     except OSError:
         note("no source")
+    note(f"loaded before: {f'loaded by {os.getppid()}' in seen}, in the fork: {f'loaded by {os.getpid()}' in seen}")
     word = "rabiznaz"[::-1]
     for one in gc.get_objects():
         if isinstance(one, types.FunctionType) and one.__code__.co_filename == "<cell>":
@@ -198,6 +207,12 @@ def test_nothing_that_names_the_question_is_reachable(dumps, name):
     assert [one for one in seen if "zanzibar" in one.lower() or "hidden" in one.lower()] == []
     # Nor does a function of a library that the submission has replaced get the question.
     assert [one for one in seen if '"cpu_seconds"' in one] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_is_asked_with_is_loaded_once_for_all_questions_of_a_place(dumps, name):
+    _, _, seen = dumps[name]
+    assert "loaded before: True, in the fork: False" in seen
 
 
 @pytest.mark.parametrize("name", NAMES)

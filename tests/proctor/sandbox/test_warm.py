@@ -282,12 +282,15 @@ def test_memory_and_files_are_counted_in_a_fork(pool):
         assert "memory" in told.lease.check()
     # Also when the process with which it began is gone.
     program = f"""
+wire.recv(1)
 if os.fork():
     os._exit(0)
 open("/tmp/large", "wb").write(bytes(50 * 2**20))
 say(0){WAIT}
 """
     with run(pool, program) as told:
+        # As every program here does: nothing of a submission runs before the engine says so.
+        told.wire.send(b"go")
         told.word()
         usage = told.lease.usage()
         assert 50 * 2**20 <= usage.file_bytes < 60 * 2**20
