@@ -8,7 +8,11 @@ from importlib import import_module
 _COMMANDS = {
     "seal": ("proctor.plugin.seal", "SealApp", "ASSIGNMENT: write down what lies in the inbound folder"),
     "status": ("proctor.plugin.status", "StatusApp", "[ASSIGNMENT]: say how far a run of autograding is"),
-    "mistakes": ("proctor.plugin.mistakes", "MistakesApp", "ASSIGNMENT: count the catalogued mistakes of all students"),
+    "mistakes": (
+        "proctor.plugin.mistakes",
+        "MistakesApp",
+        "ASSIGNMENT: count the catalogued mistakes of all students; --promote",
+    ),
     "backup": ("proctor.plugin.backup", "BackupApp", "FOLDER: save gradebook, records, seals and settings there"),
     "restore": ("proctor.plugin.backup", "RestoreApp", "FILE: put back what backup has written"),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),

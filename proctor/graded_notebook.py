@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proctor.checking.verdict import HIDDEN_OUTPUT, Verdict, mistakes_text
+from proctor.checking.verdict import HIDDEN_OUTPUT, NO_VERDICT, Verdict, mistakes_text
 from proctor.notebooks import cells as notebook_cells
 from proctor.pages.album import Album, take_pictures
 from proctor.pages.cleaning import cleaned
@@ -16,6 +16,8 @@ from proctor.stations import timed
 
 NOTES_ID = "notes-from-grading"
 FAILED = "CheckFailed"
+# The formgrader shows a grey 0 in the box above it.
+_TO_DO = "[staff] The 0 above is no mark yet: type the points in, or put right what is said here and grade it again"
 
 
 @timed("pages")
@@ -72,6 +74,7 @@ def _verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
         text = verdict.student_text + (f"\n--- for staff ---\n{hidden}" if mark else "")
         return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
     lines = [verdict.student_text, *(f"[staff] {note}" for note in verdict.notes)]
+    lines += [_TO_DO] if verdict.kind == NO_VERDICT else []
     if verdict.staff_text:
         lines += ["", "--- for staff ---", verdict.staff_text]
     first = verdict.student_text.splitlines()[-1] if verdict.student_text else verdict.kind

@@ -15,7 +15,7 @@ from proctor.checking.checker_process import CHECKER, WARM_IMPORTS, Checker, che
 from proctor.checking.questions import GradedCell, Stopped, Times, run_checks
 from proctor.checking.ready_made import without_ready_made
 from proctor.checking.verdict import Record, Verdict
-from proctor.diagnosis import naming
+from proctor.diagnosis import common_draw, naming
 from proctor.diagnosis.exchanges import Recording
 from proctor.graded_notebook import write_results, write_verdicts
 from proctor.intake.inert import OF_NBGRADER, lay_over, restore
@@ -59,6 +59,8 @@ def grade(
         SandboxUnavailable: there is no usable sandbox.
     """
     kind, pages = around.kind, around.pages
+    if submission.notebook not in around.known:
+        keys = keys._replace(common=b"")
     budget = budget or submission_budget(around.limits)
     plan = needed.plan(notebook["cells"], around.run_demos)
     graded = _attempt(notebook, submission, around, keys, budget, plan)
@@ -68,7 +70,7 @@ def grade(
         again = _attempt(notebook, submission, around, keys, budget, everything, after_hidden=graded.asked_hidden)
         graded = graded.with_verdicts_of(again) if graded.asked_hidden else again
     graded = graded._replace(verdicts=without_ready_made(notebook, graded.verdicts))
-    submission.asked = graded.recording
+    submission.asked, submission.asked_in_common = graded.recording, graded.in_common
     album = Album(pages, submission.handed_in, submission.course_files)
     for number in graded.skipped:
         graded.outcomes[number].aside = needed.SKIPPED
@@ -115,6 +117,8 @@ def name_mistakes(
 ) -> None:
     """Names the catalogued mistakes behind failed checks, in a record and in the notebook that staff read.
 
+    Of those that have no name, the record gets a digest of the answer, by which equal ones are counted together.
+
     For when all notebooks of a submission are graded: no time that an answer could have is spent on it, and no process
     of the submission is left.
 
@@ -126,11 +130,15 @@ def name_mistakes(
     if known is None or submission.asked is None:
         return
 
-    def start() -> Checker:
-        return _checker(around, budget, naming.PROGRAM)
+    def start(program: str) -> Checker:
+        return _checker(around, budget, program)
 
-    record.verdicts.update(naming.with_mistakes(record.verdicts, submission.asked, known, start, budget))
+    naming_program = functools.partial(start, naming.PROGRAM)
+    record.verdicts.update(naming.with_mistakes(record.verdicts, submission.asked, known, naming_program, budget))
     write_verdicts(notebook, record.verdicts)
+    if submission.asked_in_common is not None:
+        digests = functools.partial(start, common_draw.PROGRAM)
+        record.verdicts.update(common_draw.with_answers(record.verdicts, submission.asked_in_common, digests, budget))
 
 
 @contextlib.contextmanager
@@ -176,6 +184,7 @@ class _Graded(NamedTuple):
         missed: why it has to be run again with everything; None if it doesn't.
         asked_hidden: whether anything hidden had been asked when that was seen.
         recording: what the test cells have asked and been told.
+        in_common: the same of failed ones on the inputs that are the same for all submissions.
     """
 
     outcomes: list[CellOutcome]
@@ -187,11 +196,13 @@ class _Graded(NamedTuple):
     missed: str | None = None
     asked_hidden: bool = False
     recording: Recording | None = None
+    in_common: Recording | None = None
 
     def with_verdicts_of(self, again: _Graded) -> _Graded:
         """This, as it was before the first question, with verdicts of a second run; of that, staff alone are told."""
         told = [*self.staff_notes, *again.lines, *again.notes, *again.staff_notes]
-        return self._replace(verdicts=again.verdicts, recording=again.recording, staff_notes=told)
+        asked = {"recording": again.recording, "in_common": again.in_common}
+        return self._replace(verdicts=again.verdicts, staff_notes=told, **asked)
 
 
 def _attempt(
@@ -211,7 +222,7 @@ def _attempt(
     cells = [_cell(number, cell) for number, cell in enumerate(notebook["cells"])]
     cells = [replace(cell, kind="text") if number in plan.skipped else cell for number, cell in enumerate(cells)]
     with _session(cells, submission, around, keys, budget) as session, _own_folder("results-") as made:
-        graded = _run_and_check(session, cells, made, keys.checks, around, budget, plan, after_hidden)
+        graded = _run_and_check(session, cells, made, keys, around, budget, plan, after_hidden)
         if not after_hidden and (graded.asked_hidden or not graded.missed):
             submission.results.mkdir(parents=True, exist_ok=True)
             lay_over(made, submission.results)
@@ -222,7 +233,7 @@ def _run_and_check(
     session: StudentSession,
     cells: Sequence[Cell],
     results: Path,
-    key: bytes,
+    keys: Keys,
     around: Surroundings,
     budget: Budget,
     plan: needed.Plan,
@@ -252,11 +263,17 @@ def _run_and_check(
         times = Times(start=limits.startup_seconds, asking=limits.asking_wall_seconds)
         recording = Recording(session.ask)
         try:
-            found = run_checks(asked, recording.ask, key, checker, times, budget, plan.may_be_to_blame, after_hidden)
+            ends = plan.may_be_to_blame
+            found = run_checks(asked, recording.ask, keys.checks, checker, times, budget, ends, after_hidden)
         except Stopped as stopped:
             missed = "without them an answer to a check ended in an exception"
             return graded._replace(missed=missed, asked_hidden=stopped.concealed)
-        return graded._replace(verdicts=found, staff_notes=session.staff_notes, recording=recording)
+        # What is asked from here on is for counting, and nobody is told what comes of it but staff.
+        graded = graded._replace(verdicts=found, staff_notes=session.staff_notes, recording=recording)
+        if not keys.common:
+            return graded
+        again = common_draw.ask_again(found, asked, session.ask, keys.common, start_checker, times, budget)
+        return graded._replace(in_common=again)
     finally:
         for unused in waiting:
             unused.end()

@@ -32,6 +32,7 @@ class Submission:
         files: folder of the submission's other files, under the stored names of `proctor.intake.inert`.
         results: folder for what the notebook makes and later notebooks of the same submission use.
         asked: what the notebook's checks have asked and been answered, once it is graded.
+        asked_in_common: the same of failed checks on the inputs that are the same for all.
     """
 
     assignment: str
@@ -43,6 +44,7 @@ class Submission:
     notes: list[str] = field(default_factory=list)
     course_files: Collection[str] = ()
     asked: Recording | None = None
+    asked_in_common: Recording | None = None
 
     def handed_in(self, path: str, max_bytes: int) -> bytes | None:
         """Content of a file of the submission; None if there is none, or if it is larger."""
@@ -80,16 +82,23 @@ class Surroundings:
 
 
 class Keys(NamedTuple):
-    """What is drawn from the course secret for one submission: inputs of checks, and the student's random numbers."""
+    """What is drawn from the course secret for one submission: inputs of checks, and the student's random numbers.
+
+    Attributes:
+        common: inputs that are the same for all submissions of a notebook, on which failed answers are compared with
+            each other and no point depends; empty if they are not compared.
+    """
 
     checks: bytes
     kernel: bytes
+    common: bytes = b""
 
 
 def keys_of(secret: Secret, submission: Submission) -> Keys:
     """Derived from the secret, which nothing else of the grading needs to know."""
     purposes = ("checks", "student kernel")
-    return Keys(*(secret.key(purpose, submission.student, submission.digest) for purpose in purposes))
+    own = (secret.key(purpose, submission.student, submission.digest) for purpose in purposes)
+    return Keys(*own, secret.key("answers alike", submission.assignment, submission.notebook))
 
 
 def submission_budget(limits: Limits, clock: Callable[[], float] = time.monotonic) -> Budget:

@@ -25,7 +25,7 @@ _MODULES = (
     "errors",
     "staff_files",
     *(f"checking/{name}" for name in ("__init__", "checker", "verdict")),
-    *(f"diagnosis/{name}" for name in ("__init__", "alike", "variant_host")),
+    *(f"diagnosis/{name}" for name in ("__init__", "alike", "likeness", "variant_host")),
     *(f"notebooks/{name}" for name in ("__init__", "cells", "checked_cells", "code", "neutral", "renaming")),
     *(f"sandbox/{name}" for name in ("__init__", "frames", "machine_words")),
 )

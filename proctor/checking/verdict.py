@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import stat
 import unicodedata
@@ -45,6 +46,7 @@ KINDS = (
     *(*CHECK_KINDS, NOT_FINISHED, TIME_OUT, FAILED, NO_VERDICT),
     *(f"{OTHER_EXCEPTION}: {name}" for name in EXCEPTION_NAMES),
 )
+_DIGEST = re.compile("(?:[0-9a-f]{16})?")
 # Before what the hidden part of a test cell printed, in a verdict's text for staff.
 HIDDEN_OUTPUT = "hidden output:\n"
 # What a student reads of a question that we could not judge.
@@ -64,6 +66,8 @@ class Verdict:
         staff_text: everything: output of the hidden part, values, traceback.
         notes: plain lines for staff about the grading itself.
         mistakes: what the answer looks like: by the names of catalogued mistakes their hints, for the student.
+        answer: digest of a failed answer without a name, on inputs that are the same for all; those of equal answers
+            are equal. Empty if it isn't known. For staff.
     """
 
     grade_id: str
@@ -75,12 +79,15 @@ class Verdict:
     staff_text: str
     notes: list[str] = field(default_factory=list)
     mistakes: dict[str, str] = field(default_factory=dict)
+    answer: str = ""
 
     def __post_init__(self) -> None:
         if type(self.mistakes) is not dict or not _all((*self.mistakes, *self.mistakes.values()), str):
             raise ValueError(f"not the mistakes of a verdict: {self.grade_id}")
-        if self.passed and self.mistakes:
+        if self.passed and (self.mistakes or self.answer):
             raise ValueError(f"a mistake in an answer that has passed: {self.grade_id}")
+        if type(self.answer) is not str or not _DIGEST.fullmatch(self.answer):
+            raise ValueError(f"not the digest of an answer: {self.grade_id}")
         if type(self.passed) is not bool or self.passed != (self.kind == "") or not (self.passed or self.kind in KINDS):
             raise ValueError(f"not a verdict: {self.grade_id}, {self.passed!r}, {self.kind!r}")
 

@@ -93,14 +93,7 @@ _LIKE = """
 </div>
 {% endif %}
 """
-_INDEX = """{% extends "page" %}
-{% block under %}
-<p class="total"><strong>{{ so_far(report.score, report.judged, report.total) }}</strong>
-{%- if waiting(report) %}; {{ waiting(report) }}{% endif %}.</p>
-{% endblock %}
-{% block main %}
-<section aria-labelledby="notebooks">
-<h2 id="notebooks">Notebooks</h2>
+_NOTEBOOKS = """
 <ul class="questions">
 {% for one in report.notebooks %}
 <li class="{{ of_notebook(one) }}">
@@ -113,6 +106,23 @@ _INDEX = """{% extends "page" %}
 </li>
 {% endfor %}
 </ul>
+"""
+_LIST = """
+<details class="summary">
+<summary>All notebooks: {{ so_far(report.score, report.judged, report.total) }}
+{%- if waiting(report) %}; {{ waiting(report) }}{% endif %}</summary>
+{% include "notebooks" %}
+</details>
+"""
+_INDEX = """{% extends "page" %}
+{% block under %}
+<p class="total"><strong>{{ so_far(report.score, report.judged, report.total) }}</strong>
+{%- if waiting(report) %}; {{ waiting(report) }}{% endif %}.</p>
+{% endblock %}
+{% block main %}
+<section aria-labelledby="notebooks">
+<h2 id="notebooks">Notebooks</h2>
+{% include "notebooks" %}
 </section>
 <section aria-labelledby="facts">
 <h2 id="facts">What was handed in</h2>
@@ -151,7 +161,12 @@ def _state(question: Question) -> str:
 
 
 _ENVIRONMENT = Environment(
-    loader=DictLoader({"page": _PAGE, "facts": _FACTS, "summary": _SUMMARY, "index": _INDEX, "said": _SAID}),
+    loader=DictLoader(
+        {
+            **{"page": _PAGE, "facts": _FACTS, "summary": _SUMMARY, "index": _INDEX, "said": _SAID},
+            **{"notebooks": _NOTEBOOKS, "list": _LIST},
+        }
+    ),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -192,6 +207,19 @@ def index_html(report: Report, pages: Collection[str]) -> str:
     """
     title = f"{report.assignment}: your feedback"
     return _ENVIRONMENT.get_template("index").render(report=report, pages=pages, title=title, notebook=None)
+
+
+def with_list(page: str, report: Report, pages: Collection[str]) -> str:
+    """A notebook's page with the list of all pages on top, folded; as it is if there is no other, or no place for it.
+
+    Args:
+        page: as it was drawn. Its first `main` stands before anything of a student's.
+        pages: names of the notebooks whose pages lie beside it.
+    """
+    before, begin, after = page.partition("<main>")
+    if not begin or len(report.notebooks) < 2:
+        return page
+    return before + begin + _ENVIRONMENT.get_template("list").render(report=report, pages=pages) + after
 
 
 def said_html(title: str, text: str, summary: str) -> str:

@@ -14,6 +14,8 @@ from proctor.pages.style import STYLE
 
 KEY = "proctor_page"
 SUMMARY, TITLE = "proctor_summary", "proctor_title"
+# In the head of a page, before anything of a student's: how much it shows of what is hidden.
+REVEALED = "proctor-reveal"
 _NAME = "proctor_feedback"
 _CONF = {"base_template": "classic", "mimetypes": {"text/html": True}}
 _TEMPLATE = (
@@ -24,6 +26,7 @@ _TEMPLATE = (
 <html lang="en">
 <head>
 <meta charset="utf-8"/>
+<meta name="proctor-reveal" content="{{ (resources.nbgrader.proctor_reveal or "kind") | escape_html }}"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>{{ resources.nbgrader.notebook | escape_html }}: feedback</title>
 <style>"""

@@ -1,17 +1,26 @@
-"""`python -m proctor mistakes ASSIGNMENT`: how many students made which catalogued mistake, and what has no name."""
+"""`python -m proctor mistakes ASSIGNMENT`: how many students made which catalogued mistake, and what has no name.
+
+With `--promote STUDENT CELL` one of those without a name becomes the beginning of a catalogue entry.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from nbgrader.apps.baseapp import NbGrader, nbgrader_aliases, nbgrader_flags
+from sqlalchemy.exc import DBAPIError
+from traitlets import Bool, default
 
 from proctor.checking import verdict
 from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.plugin import gradebook_file
+from proctor.plugin.promote import promote
+from proctor.settings import Proctor
 
 # What else lies among the records.
 OTHERS = ("complete.json", "begun.json")
@@ -24,28 +33,54 @@ class MistakesApp(NbGrader):
     name = "proctor-mistakes"
     description = "Say how many students made which catalogued mistake, and which failures nothing explains"
     aliases = {**nbgrader_aliases, "course": "CourseDirectory.course_id"}
-    flags = nbgrader_flags
+    flags = {
+        **nbgrader_flags,
+        "promote": ({"MistakesApp": {"promote": True}}, "Begin a catalogue entry with the answer of STUDENT in CELL."),
+    }
     examples = """
-        In the course's folder, after grading:
+        In the course's folder, after grading; then, with an answer that has no name and that many have given:
 
             python -m proctor mistakes ps1
+            python -m proctor mistakes ps1 --promote stuada q2_6_query
         """
 
+    promote = Bool(False, help="Begin a catalogue entry with the answer of STUDENT in CELL.").tag(config=True)
+
+    @default("classes")
+    def _classes_default(self) -> list[type]:
+        return [*super()._classes_default(), Proctor]
+
+    def parse_command_line(self, argv: list[str] | None = None) -> None:
+        """Read the words; the assignment may stand before ``--promote`` as well."""
+        words = sys.argv[1:] if argv is None else list(argv)
+        # The parser takes the words after an option for a second list of words, which it doesn't know.
+        super().parse_command_line(sorted(words, key=lambda word: word != "--promote"))
+
     def start(self) -> None:
-        """Print it."""
+        """Print it, or write the entry."""
         super().start()
-        if len(self.extra_args) != 1:
-            self.fail("name the assignment: python -m proctor mistakes ASSIGNMENT")
+        if len(self.extra_args) != (3 if self.promote else 1):
+            more = " --promote STUDENT CELL" if self.promote else ""
+            self.fail(f"write it so: python -m proctor mistakes ASSIGNMENT{more}")
+        assignment = self.extra_args[0]
         try:
-            found, unreadable = records(Path(self.coursedir.root).resolve(), self.extra_args[0])
+            found, unreadable = records(Path(self.coursedir.root).resolve(), assignment)
+            for line in unreadable:
+                self.log.warning(line)
+            if not found:
+                self.fail(f"nothing of {assignment} is graded yet; run: nbgrader autograde {assignment}")
+            lines = self._promoted(found) if self.promote else mistakes(found)
         except ProctorError as error:
-            self.fail(str(error))
-        for line in unreadable:
-            self.log.warning(line)
-        if not found:
-            self.fail(f"nothing of {self.extra_args[0]} is graded yet; run: nbgrader autograde {self.extra_args[0]}")
-        for line in mistakes(found):
+            self.fail(printable(str(error), 600))
+        except DBAPIError as error:
+            self.fail(gradebook_file.said(error, self.coursedir.db_url))
+        for line in lines:
             print(line, flush=True)
+
+    def _promoted(self, found: list[Record]) -> list[str]:
+        gradebook_file.check(self.coursedir.db_url, Path(self.coursedir.root).resolve(), self.log.warning)
+        assignment, student, cell = self.extra_args
+        return promote(Proctor(parent=self), self.coursedir, assignment, found, student, cell)
 
 
 def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
@@ -72,13 +107,13 @@ def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
 def mistakes(found: Iterable[Record]) -> list[str]:
     """The report, in lines: by notebook the mistakes, those of most students first, then failures without a name.
 
-    Who fails a check in the same way, at the same point of it, is counted together; one by one they may be different
-    mistakes.
+    Those who answered alike are counted together, and one of them is named. The others who fail a check in the same
+    way, at the same point of it, are counted together too; one by one they may be different mistakes.
     """
     students: dict[tuple[str, str], set[str]] = defaultdict(set)
     hints: dict[tuple[str, str], str] = {}
     unsure: dict[tuple[str, str], set[str]] = defaultdict(set)
-    unexplained: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    alike: dict[tuple[str, ...], set[str]] = defaultdict(set)
     notebooks = []
     for record in found:
         notebooks.append(record.notebook)
@@ -90,7 +125,10 @@ def mistakes(found: Iterable[Record]) -> list[str]:
                 hints[key] = hint
                 (students if len(one.mistakes) == 1 else unsure)[key].add(record.student)
             if not one.mistakes:
-                unexplained[record.notebook, name, one.kind, one.name].add(record.student)
+                alike[record.notebook, name, one.kind, one.name, one.answer].add(record.student)
+    unexplained: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for key, who in alike.items():
+        unexplained[key if key[-1] and len(who) > 1 else (*key[:-1], "")] |= who
     lines: list[str] = []
     for notebook in sorted(set(notebooks)):
         keys = sorted({key for key in (*students, *unsure) if key[0] == notebook}, key=lambda k: (-len(students[k]), k))
@@ -101,9 +139,14 @@ def mistakes(found: Iterable[Record]) -> list[str]:
             count = " ".join([*([_people(sure)] if sure else []), *([f"({_people(maybe)} perhaps)"] if maybe else [])])
             lines.append(f"  {count}: {key[1]}: {hints[key]}")
         for key in own:
-            _, cell, kind, what = key
-            said = " ".join(verdict.plain(what, verdict.MAX_NAME).split())
-            lines.append(f"  {_people(len(unexplained[key]))} unexplained: {cell}: {said or 'a check'}: {kind}")
+            _, cell, kind, what, answer = key
+            said = " ".join(verdict.plain(what, verdict.MAX_NAME).split()) or "a check"
+            people = _people(len(unexplained[key]))
+            if answer:
+                one = printable(min(unexplained[key]))
+                lines.append(f"  {people} answered alike on {cell}, unexplained: {said}: {kind} (one is {one})")
+            else:
+                lines.append(f"  {people} unexplained: {cell}: {said}: {kind}")
     return lines
 
 

@@ -16,6 +16,7 @@ from proctor.errors import ProctorError
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.stale import code_digest
+from proctor.settings import LEVELS
 from proctor.staff_files import file_mode
 
 # Beside the records of a submission, and gone with them when it is graded again.
@@ -37,6 +38,11 @@ class PageState:
         except (OSError, ValueError):
             return {}
         return {str(name): str(one) for name, one in found.items() if one} if isinstance(found, dict) else {}
+
+    def revealed(self) -> dict[str, str]:
+        """By notebook how much of what is hidden its page showed when it was made; without those of other versions."""
+        shown = {name: one.rpartition(", ")[2] for name, one in self.made().items()}
+        return {name: level for name, level in shown.items() if level in LEVELS}
 
     def write(self, states: Mapping[str, str]) -> None:
         """Write down what pages show that were just made.

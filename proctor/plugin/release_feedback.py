@@ -16,11 +16,16 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable, read_file
 from proctor.intake.inert import SUBMISSION_SECRET
+from proctor.pages.report import Report
+from proctor.pages.report_html import with_list
 from proctor.plugin import busy
 from proctor.plugin.finished import Finished
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.page_state import refuse_older
+from proctor.plugin.page_state import PageState, refuse_older
+from proctor.plugin.reporting import report_of
+from proctor.plugin.reveal import level_now, refuse_more
 from proctor.plugin.standing import Standing, Standings
+from proctor.settings import Proctor
 
 _SHOWN = 10
 _MAX_SECRET = 1_000
@@ -42,6 +47,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         try:
             lateness = Lateness(self)
             lateness.check(self.coursedir)
+            self._level, _ = level_now(Proctor(parent=self), self.coursedir, lateness, self.coursedir.assignment_id)
         except ProctorError as error:
             self.fail(f"nothing was released: {error}")
         busy_with = {folder.parent.name: self._busy(folder.parent.name) for folder in self._folders()}
@@ -65,7 +71,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 if busy_with[student]:
                     raise ProctorError(busy_with[student])
                 with busy.held(Path(self.coursedir.root).resolve(), folder.name, student, "released"):
-                    self._release(folder, standing)
+                    self._release(folder, standing, lateness)
                 released += 1
                 if standing.count():
                     self.log.warning("released with a mark: %s: %s", printable(student), standing.line())
@@ -111,8 +117,10 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                     standing.unfinished = standing.unfinished or str(error)
         return found
 
-    def _release(self, folder: Path, standing: Standing) -> None:
-        """Put a student's pages where the student's own nbgrader looks for them.
+    def _release(self, folder: Path, standing: Standing, lateness: Lateness) -> None:
+        """Put a student's pages where the student's own nbgrader looks for them, the list of all on top of each.
+
+        That fetches a page for each notebook that was handed in, and no other file.
 
         Raises:
             ProctorError: there is no page, no secret to find it by, or the submission was not graded to its end.
@@ -125,18 +133,35 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             raise ProctorError("there is no page; run nbgrader generate_feedback --force --student=ID")
         if standing.unfinished:
             raise ProctorError(standing.unfinished)
+        refuse_more(self._level, pages, PageState(self.coursedir, folder.name, student).revealed())
         secret = (read_file(folder / SUBMISSION_SECRET, _MAX_SECRET) or b"").decode("utf-8", "replace")
         if not secret.strip() or len(secret) > _MAX_SECRET:
             raise ProctorError(
                 f"{SUBMISSION_SECRET} is missing or not what nbgrader writes, so the student's account could not find "
                 f"the feedback; hand {folder} over in another way"
             )
+        report = self._report(student, lateness)
+        names = {one.name for one in report.notebooks if one.digest} if report else set()
+        names &= {page.stem for page in pages}
         for page in pages:
             target = Path(self.dest_path) / f"{notebook_hash(secret=secret, notebook_id=page.stem)}.html"
             draft = target.with_name(f"{target.stem}-tmp.html")
-            shutil.copy(page, draft)
+            if report:
+                text = with_list(page.read_text(encoding="utf-8"), report, names)
+                draft.write_text(text, encoding="utf-8")
+                shutil.copymode(page, draft)
+            else:
+                shutil.copy(page, draft)
             os.replace(draft, target)
             self.log.info("Feedback of %s on %s released to: %s", printable(student), page.stem, target)
+
+    def _report(self, student: str, lateness: Lateness) -> Report | None:
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                submission = gradebook.find_submission(self.coursedir.assignment_id, student)
+            except MissingEntry:
+                return None
+            return report_of(self.coursedir, lateness, submission)
 
     def _notebooks(self) -> list[str]:
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:

@@ -6,18 +6,25 @@ A student with an extension would otherwise read the hidden checks on the page o
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 
 from proctor.errors import ProctorError
+from proctor.intake.copier import read_file
 from proctor.notebooks import cells as notebook_cells
+from proctor.pages.template import REVEALED
 from proctor.plugin.lateness import Lateness
-from proctor.settings import KIND, Proctor
+from proctor.settings import KIND, LEVELS, Proctor
 
 # What a page's resources say: how much it shows, and where the instructor's notebook lies.
 LEVEL, SOURCE = "proctor_reveal", "proctor_source"
+# Whoever cleans a page sorts attributes.
+_MARK = re.compile(rf'<meta (?:content="(\w+)" )?name="{REVEALED}"(?: content="(\w+)")? ?/?>')
+_HEAD = 4_000
 
 
 def level_now(
@@ -49,6 +56,38 @@ def level_now(
     if now <= last:
         return KIND, f"c.Proctor.reveal: hidden checks of {assignment} are shown from {last:%Y-%m-%d %H:%M} UTC on"
     return level, ""
+
+
+def refuse_more(level: str, pages: Iterable[Path], made: Mapping[str, str]) -> None:
+    """Stop where a page shows more of what is hidden than may be shown now: the deadline was moved since it was made.
+
+    Args:
+        level: in force.
+        pages: of one student; what stands in each head is believed, and it is older than anything of the student's.
+        made: by notebook how much its page showed when it was made, for pages of a course's own template.
+
+    Raises:
+        ProctorError: some page does; the message names its notebook and says what to do.
+        OSError: a page can't be read.
+    """
+    most = LEVELS.index(level)
+    open_ = sorted(page.stem for page in pages if max(_shown(page), _rank(made.get(page.stem, KIND))) > most)
+    if open_:
+        raise ProctorError(
+            f"the page of {', '.join(open_)} shows what is hidden from some who can still hand in (the deadline, an "
+            "extension or c.Proctor.reveal was changed); run nbgrader generate_feedback, which makes it anew"
+        )
+
+
+def _shown(page: Path) -> int:
+    head = (read_file(page, _HEAD) or b"").decode("utf-8", "replace")
+    mark = _MARK.search(head.partition("<title>")[0])
+    return _rank(mark[1] or mark[2]) if mark else 0
+
+
+def _rank(level: str) -> int:
+    # A level that nobody knows may be any.
+    return LEVELS.index(level) if level in LEVELS else len(LEVELS)
 
 
 def model_answers(source: str) -> dict[str, str]:

@@ -165,11 +165,14 @@ class StudentSession:
             self._cut_off()
         return lines
 
-    def ask(self, grade_id: str, header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    def ask(
+        self, grade_id: str, header: dict[str, Any], body: bytes, within: Budget | None = None
+    ) -> tuple[dict[str, Any], bytes]:
         """The answer of the snapshot at a test cell; if it does not answer, of a fresh run up to that place.
 
         Args:
             header: as `proctor.checking.questions.question` makes it.
+            within: less time than the notebook has.
 
         Returns:
             What came, unchecked; or a header with ``ok`` false and ``kind`` "time-out".
@@ -180,7 +183,7 @@ class StudentSession:
         if place in self._culprits:
             place, why = None, self._culprits[place]
         most, before = self.limits.asking_wall_seconds, self._asked_seconds.get(grade_id, 0.0)
-        self._enter(self._budget.part("answers to this question", most - before, of=most))
+        self._enter((within or self._budget).part("answers to this question", most - before, of=most))
         for attempt in range(2 if place is not None else 0):
             try:
                 if attempt:

@@ -4,7 +4,7 @@ import nbformat
 from nbgrader.utils import determine_grade
 
 from proctor import graded_notebook
-from proctor.checking.verdict import Verdict
+from proctor.checking.verdict import Verdict, no_verdict
 
 
 def test_staff_see_what_the_hidden_part_of_a_passed_check_printed():
@@ -32,3 +32,13 @@ def test_a_mistake_stands_as_a_note_below_the_failure_and_gives_no_points():
     outputs = [nbformat.from_dict(one) for one in outputs]
     cell = nbformat.v4.new_code_cell("check", metadata=metadata, outputs=outputs)
     assert determine_grade(cell) == (0, 2)
+
+
+def test_staff_are_told_what_to_do_with_a_check_that_was_not_judged():
+    (output,) = graded_notebook._verdict_outputs(no_verdict("q1", "the checker died"))
+    assert "[staff] no verdict for q1: the checker died" in output["traceback"]
+    assert any(
+        line.startswith("[staff] The 0 above is no mark yet: type the points in") for line in output["traceback"]
+    )
+    (output,) = graded_notebook._verdict_outputs(Verdict("q1", False, "wrong value", "", True, "failed", ""))
+    assert output["traceback"] == ["failed"]

@@ -30,5 +30,5 @@ def test_student_code_and_checker_come_from_the_pool(tmp_path, monkeypatch):
     with grading._session([], submission, around, KEYS, budget) as session:
         assert session._pool is pool
         with pytest.raises(Asked):
-            grading._run_and_check(session, [], tmp_path, KEYS.checks, around, budget, Plan(), False)
+            grading._run_and_check(session, [], tmp_path, KEYS, around, budget, Plan(), False)
     assert seen == [(pool, True)]

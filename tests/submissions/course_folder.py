@@ -125,9 +125,18 @@ class Course:
 
     def hidden_inputs(self, student: str) -> list[int]:
         """What the hidden part of question 1 asks this student."""
-        record = self.folder / "proctor_records" / exercise.ASSIGNMENT / student / f"{exercise.NOTEBOOK}.json"
-        digest = json.loads(record.read_text())["digest"]
+        digest = self.record(student)["digest"]
         return exercise.hidden_inputs(load_secret(self.secret, self.folder).key("checks", student, digest))
+
+    def common_inputs(self) -> list[int]:
+        """What it asks all whose answer to question 1 is wrong, once more."""
+        words = "answers alike", exercise.ASSIGNMENT, exercise.NOTEBOOK
+        return exercise.hidden_inputs(load_secret(self.secret, self.folder).key(*words))
+
+    def record(self, student: str) -> dict:
+        """The record of a student's verdicts."""
+        path = self.folder / "proctor_records" / exercise.ASSIGNMENT / student / f"{exercise.NOTEBOOK}.json"
+        return json.loads(path.read_text())
 
     def source_state(self) -> dict[str, bytes]:
         """Content of all notebooks that grading must not change, by the names that they were handed in with."""

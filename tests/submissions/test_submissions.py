@@ -19,6 +19,7 @@ import unlucky_files
 import unlucky_mistakes
 import unlucky_needed
 import unlucky_pages
+import unlucky_promote
 import unlucky_rerun
 import unlucky_rows
 import unlucky_sibs
@@ -42,6 +43,7 @@ ALL_CASES = [
     *unlucky_mistakes.CASES,
     *unlucky_needed.CASES,
     *unlucky_pages.CASES,
+    *unlucky_promote.CASES,
     *unlucky_rerun.CASES,
     *unlucky_rows.CASES,
     *unlucky_sibs.CASES,
@@ -209,6 +211,24 @@ def test_records_agree_with_the_gradebook(course):
     for case in CASES:
         done = course.folder / "proctor_records" / exercise.ASSIGNMENT / case.name / "complete.json"
         assert json.loads(done.read_text())["differences"] == []
+
+
+def test_who_answers_alike_is_counted_together_and_the_inputs_for_it_come_home_nowhere(course):
+    def answer(student):
+        return course.record(student)["verdicts"]["q1_test"]["answer"]
+
+    assert re.fullmatch("[0-9a-f]{16}", answer("unknown-mistake"))
+    assert answer("answers-alike") == answer("unknown-mistake")
+    # Another mistake, one with a name, and none.
+    assert answer("hunter") != answer("unknown-mistake")
+    assert [answer(student) for student in ("known-mistake", "aaa_honest")] == ["", ""]
+    common = course.common_inputs()
+    assert len(set(common)) == 3
+    for case in CASES:
+        for number in common:
+            for page in (course.page(case.name), course.staff_page(case.name)):
+                assert str(number) not in page
+                assert str(2 * number) not in page
 
 
 def test_the_log_has_no_lines_that_nobody_can_do_anything_about(course):

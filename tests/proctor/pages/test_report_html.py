@@ -1,6 +1,7 @@
 """The summary on a page and the list of pages: every text is escaped, and each thing is told in words."""
 
 import re
+from dataclasses import replace
 
 from proctor.pages.report import (
     FAILED,
@@ -14,7 +15,7 @@ from proctor.pages.report import (
     Question,
     Report,
 )
-from proctor.pages.report_html import index_html, like_html, said_html, summary_html
+from proctor.pages.report_html import index_html, like_html, said_html, summary_html, with_list
 
 EVIL = "<script>alert(1)</script>"
 WRONG = Part("q2_6_query", FAILED, 0.0, 2.0, "turned queries — wrong value", (Mistake("halves", "turn neighbours"),))
@@ -78,3 +79,23 @@ def test_each_state_has_words_and_not_only_a_colour():
         points = None if state in (WAITING, NOT_JUDGED) else 0.0
         one = NotebookReport("2a", "", (Question("1.1", "", (Part("q", state, points, 1.0),)),))
         assert said in plain(summary_html(REPORT, one))
+
+
+def test_the_list_of_pages_comes_on_top_of_each_before_anything_of_a_students():
+    other = replace(NOTEBOOK, name="2b", title=EVIL, digest="")
+    report = replace(REPORT, notebooks=(NOTEBOOK, other))
+    page = "<body><main>\n<p>one</p></main><main>two</main></body>"
+    made = with_list(page, report, {"2a"})
+    before, _, _ = made.partition("<p>one</p>")
+    assert made.startswith("<body><main>\n<details")
+    assert made.endswith("</details>" + page.removeprefix("<body><main>"))
+    assert '<a href="2a.html">Part 2a</a>' in before
+    assert "2b.html" not in before
+    assert "No file of this notebook was found." in before
+    assert "<script" not in made
+
+
+def test_a_page_alone_or_of_another_form_stays_as_it_is():
+    report = replace(REPORT, notebooks=(NOTEBOOK, NOTEBOOK))
+    assert with_list("<main>x</main>", REPORT, {"2a"}) == "<main>x</main>"
+    assert with_list("<body>x</body>", report, {"2a"}) == "<body>x</body>"

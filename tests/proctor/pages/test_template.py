@@ -4,8 +4,9 @@ import nbformat
 import pytest
 
 from proctor.pages.report import SIGNS, WORDS
-from proctor.pages.template import KEY, SUMMARY, TITLE, write_template
+from proctor.pages.template import KEY, REVEALED, SUMMARY, TITLE, write_template
 from proctor.plugin.feedback import FeedbackExporter
+from proctor.plugin.reveal import LEVEL
 
 EVIL = "<script>alert(1)</script>"
 
@@ -23,8 +24,10 @@ def draw(tmp_path_factory):
     """Draws a page of some cells."""
     config = write_template(tmp_path_factory.mktemp("template"))
 
-    def page(*cells: nbformat.NotebookNode, summary: str = "<p>the summary</p>", title: str = "Part 2a") -> str:
-        names = {"notebook": "2a", SUMMARY: summary, TITLE: title}
+    def page(
+        *cells: nbformat.NotebookNode, summary: str = "<p>the summary</p>", title: str = "Part 2a", **more: str
+    ) -> str:
+        names = {"notebook": "2a", SUMMARY: summary, TITLE: title, **more}
         notebook = nbformat.v4.new_notebook(cells=list(cells))
         return FeedbackExporter(config=config).from_notebook_node(
             notebook, {"metadata": {"name": "2a"}, "nbgrader": names}
@@ -77,3 +80,8 @@ def test_a_summary_stands_before_the_notebook_and_the_page_loads_nothing(draw):
     assert "http-equiv" in page
     assert 'src="http' not in page
     assert "<link" not in page
+
+
+def test_the_head_says_how_much_is_shown_before_anything_else(draw):
+    assert f'<meta content="kind" name="{REVEALED}"/>' in draw().partition("<title>")[0]
+    assert f'<meta content="all" name="{REVEALED}"/>' in draw(**{LEVEL: "all"}).partition("<title>")[0]

@@ -22,7 +22,7 @@ from proctor.plugin.feedback import FeedbackExporter, SafeFeedback
 from proctor.plugin.generate_feedback import GenerateFeedback
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.page_grades import PageGrades
-from proctor.plugin.page_state import refuse_older
+from proctor.plugin.page_state import PageState, refuse_older
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
@@ -181,6 +181,21 @@ def test_a_page_that_is_older_than_a_comment_is_not_released(graded, undrawn):
     assert refused("ben") == ""
     make(graded)
     assert refused("ada") == ""
+
+
+def test_what_was_made_when_all_was_shown_is_known_when_it_may_not_be_any_more(graded, undrawn):
+    def revealed() -> dict[str, str]:
+        return PageState(graded.directory(), ASSIGNMENT, "ada").revealed()
+
+    assert revealed() == {}
+    everything = {"Proctor": {"reveal": {ASSIGNMENT: "all"}}}
+    make(graded, **everything)
+    assert revealed() == {NOTEBOOK: "all"}
+    with graded.gradebook() as gradebook:
+        gradebook.find_assignment(ASSIGNMENT).duedate = datetime.datetime(2226, 3, 1)
+        gradebook.db.commit()
+    assert make(graded, **everything) == ["ada", "ben"]
+    assert revealed() == {NOTEBOOK: "kind"}
 
 
 def test_a_late_rule_acts_on_the_points_as_they_are_now(graded):

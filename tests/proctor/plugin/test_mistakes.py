@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from proctor.checking.verdict import NOT_FINISHED, Record, Verdict, record_path
@@ -34,6 +36,19 @@ def test_students_are_counted_by_mistake_and_failures_without_a_name_together():
         "  2 students unexplained: q2: turned: wrong value",
         "  1 student unexplained: q3: a check: exception: KeyError",
         "2b: no failed check",
+    ]
+
+
+def test_those_who_answered_alike_are_counted_together_and_one_is_named():
+    alike, other, lonely = "a" * 16, "b" * 16, "c" * 16
+    answers = {"ada": alike, "ben": other, "cyd": alike, "dan": lonely, "eve": "", "fay": alike, "gus": other}
+    found = [record(student, replace(failed("q1"), answer=one)) for student, one in answers.items()]
+    assert mistakes([*found, record("hal", replace(failed("q1", "exception: KeyError"), answer=alike))]) == [
+        "2a:",
+        "  3 students answered alike on q1, unexplained: turned: wrong value (one is ada)",
+        "  2 students unexplained: q1: turned: wrong value",
+        "  2 students answered alike on q1, unexplained: turned: wrong value (one is ben)",
+        "  1 student unexplained: q1: turned: exception: KeyError",
     ]
 
 

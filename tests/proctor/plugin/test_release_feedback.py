@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange import ExchangeError
 
@@ -232,6 +232,33 @@ def test_pages_on_which_something_waits_are_released_and_named(graded, caplog):
     assert graded.release() == ["ada", "ben"]
     assert "released with a mark: ada: 1 answer waits for a TA" in caplog.text
     assert "with a mark: ben" not in caplog.text
+
+
+def test_a_page_that_shows_more_than_it_may_now_is_not_released(graded, caplog):
+    # Made when the deadline was over; there is none any more.
+    page = graded.root / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html"
+    page.write_text('<head><meta content="all" name="proctor-reveal"/><title>2a</title></head>')
+    with pytest.raises(ExchangeError, match="but not to ada;"):
+        graded.release()
+    assert graded.pages == ["ben"]
+    assert "ada: the page of 2a shows what is hidden" in caplog.text
+
+
+def test_each_page_has_the_list_of_all_on_top_since_nothing_else_is_fetched(graded):
+    with graded.gradebook() as gradebook:
+        gradebook.add_notebook("2b", ASSIGNMENT)
+        gradebook.add_grade_cell("later", "2b", ASSIGNMENT, max_score=1, cell_type="code")
+        submission = gradebook.find_submission(ASSIGNMENT, "ada")
+        missing = SubmittedNotebook(notebook=gradebook.find_notebook("2b", ASSIGNMENT), assignment=submission)
+        gradebook.db.add(missing)
+        gradebook.db.commit()
+    page = graded.root / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html"
+    page.write_text("<main>of ada</main>")
+    (made,) = [one for one in graded.release() if "of ada" in one]
+    listed = made.partition("of ada")[0]
+    assert f'<a href="{NOTEBOOK}.html">' in listed
+    assert "2b (no page yet)" in listed
+    assert page.read_text() == "<main>of ada</main>"
 
 
 def test_an_error_of_whatever_kind_is_that_of_one_student(graded, monkeypatch):

@@ -11,7 +11,7 @@ from proctor.errors import ProctorError
 from proctor.pages.template import KEY
 from proctor.plugin.feedback import SafeFeedback
 from proctor.plugin.lateness import Lateness
-from proctor.plugin.reveal import LEVEL, SOURCE, level_now, model_answers
+from proctor.plugin.reveal import LEVEL, SOURCE, level_now, model_answers, refuse_more
 from proctor.settings import Proctor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
@@ -80,3 +80,37 @@ def test_each_level_shows_its_own_and_no_more(graded, shown):
 
 def test_model_answers_of_a_notebook_that_is_gone_are_none(tmp_path):
     assert model_answers(str(tmp_path / "gone.ipynb")) == {}
+
+
+def page(folder, name, head):
+    path = folder / f"{name}.html"
+    path.write_text(f'<head><meta charset="utf-8"/>{head}<title>x</title></head><body>y</body>')
+    return path
+
+
+def mark(level):
+    return f'<meta name="proctor-reveal" content="{level}"/>'
+
+
+def test_a_page_that_shows_more_than_it_may_is_refused(tmp_path):
+    pages = [
+        page(tmp_path, "a", '<meta content="all" name="proctor-reveal"/>'),
+        page(tmp_path, "b", mark("inputs")),
+        page(tmp_path, "c", ""),
+    ]
+    refuse_more("all", pages, {})
+    for level, said in (("inputs", "the page of a shows"), ("kind", "the page of a, b shows")):
+        with pytest.raises(ProctorError, match=f"{said} .*run nbgrader generate_feedback"):
+            refuse_more(level, pages, {})
+    refuse_more("kind", pages[2:], {"c": "kind", "a": "all"})
+    # What was written down when it was made counts as well, and so does a word that nobody knows.
+    with pytest.raises(ProctorError, match="the page of c shows"):
+        refuse_more("inputs", pages[2:], {"c": "all"})
+    with pytest.raises(ProctorError, match="the page of d shows"):
+        refuse_more("all", [page(tmp_path, "d", mark("more"))], {})
+
+
+def test_what_a_student_writes_is_no_mark(tmp_path):
+    path = tmp_path / "a.html"
+    path.write_text(f"<head><title>{mark('all')}</title></head><body>{mark('all')}</body>")
+    refuse_more("kind", [path], {})

@@ -427,6 +427,17 @@ def test_an_answer_for_which_the_notebook_runs_again_costs_its_own_question(time
     assert one.staff_notes == [f"the notebook was run again {machine.starts - 1} times while its checks were asked"]
 
 
+def test_an_answer_has_no_more_time_than_whoever_asks(timed):
+    one, machine, _, answers = timed(lambda kernel, what: 1 if kernel == 1 else 25, "x", "?a")
+    assert answers["a"]["ok"] is True
+    # Its kernel is gone, and another one would take its time.
+    before = machine.time
+    answer, _ = one.ask("a", {}, b"", within=one._budget.part("comparing", 5))
+    assert answer["text"] == "the time for comparing was used up (5 seconds)"
+    assert machine.time - before == 5
+    one.close()
+
+
 def test_after_one_replay_all_questions_are_answered_by_it(timed):
     def takes(kernel, what):
         return None if kernel == 1 and what == "answer" else 1
