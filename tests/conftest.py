@@ -34,6 +34,9 @@ class Times:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid.partition("::")[0]] += report.duration
+        if report.failed:
+            # The rest of it stands at the end, which a run that is cut off doesn't reach.
+            self.reporter.write(f"\n{report.nodeid} failed: {getattr(report.longrepr, 'reprcrash', report.longrepr)}\n")
         now = time.monotonic()
         if now - self.said > _SECONDS_BETWEEN_LINES:
             self.said = now
