@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.checking.verdict import Record, from_content, to_content
+from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer
 from proctor.errors import ProctorError
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, packed, unpack
 from proctor.pages.limits import PageLimits
@@ -63,6 +64,7 @@ def of_surroundings(around: Surroundings) -> bytes:
         "warm": list(around.warm),
         "variables": dict(around.variables),
         "data": [mount.target for mount in around.data],
+        "known": {name: asdict(known) for name, known in around.known.items()},
     }
     return _message(head, _archive([mount.source for mount in around.data]))
 
@@ -89,7 +91,13 @@ def to_surroundings(message: bytes, folder: Path) -> Surroundings:
         PageLimits(**head["pages"]),
         tuple(head["warm"]),
         head["run_demos"],
+        {name: _to_known(known) for name, known in head["known"].items()},
     )
+
+
+def _to_known(known: dict[str, Any]) -> KnownAnswers:
+    wrong = (WrongAnswer(**{**one, "loses": tuple(one["loses"])}) for one in known["wrong"])
+    return KnownAnswers(tuple((label, text) for label, text in known["cells"]), tuple(wrong))
 
 
 def of_done(done: Done) -> bytes:

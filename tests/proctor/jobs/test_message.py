@@ -1,6 +1,7 @@
 """Messages: the same job and the same results at the other end, nothing of the secret in them, nothing that runs."""
 
 import base64
+import dataclasses
 import errno
 import json
 import os
@@ -10,6 +11,7 @@ import tarfile
 import pytest
 
 from proctor.checking.verdict import Record, Verdict
+from proctor.diagnosis.known_answers import KnownAnswers, WrongAnswer
 from proctor.errors import ProctorError
 from proctor.jobs import message
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, packed
@@ -120,7 +122,15 @@ def test_surroundings_bring_the_data_along(tmp_path):
     (data / "out").symlink_to("../secret")
     (tmp_path / "secret").write_text("not to be sent")
     limits, pages = Limits(cell_cpu_seconds=3.0), PageLimits(cpu_seconds=7)
-    around = Surroundings("bwrap", limits, (Mount(data, "/opt/data"),), {"D": "/opt/data"}, pages, ("torch",), True)
+    wrong = WrongAnswer("squares", "a square", "q1", "x * x", ("q1_test",))
+    known = {"exercise": KnownAnswers((("q1", "2 * x"), ("q1_test", "")), (wrong,))}
+    around = Surroundings(
+        "bwrap", limits, (Mount(data, "/opt/data"),), {"D": "/opt/data"}, pages, ("torch",), True, known
+    )
+    for field in dataclasses.fields(Surroundings):
+        # Of each machine's own are the processes alone; a new field has to be sent, too.
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        assert (getattr(around, field.name) != default) == (field.name != "pool"), field.name
     text = message.of_surroundings(around)
     assert b"not to be sent" not in text
     before = os.umask(0o077)
@@ -129,7 +139,7 @@ def test_surroundings_bring_the_data_along(tmp_path):
     finally:
         os.umask(before)
     assert found.data == (Mount(tmp_path / "there" / "0", "/opt/data"),)
-    assert found == Surroundings("bwrap", limits, found.data, {"D": "/opt/data"}, pages, ("torch",), True)
+    assert found == dataclasses.replace(around, data=found.data)
     there = found.data[0].source
     assert sorted(path.name for path in there.iterdir()) == ["near", "sub"]
     assert (there / "near").read_text() == "data"
