@@ -246,6 +246,7 @@ def test_odd_heads_are_refused_with_a_reason(gpt):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2700)
 def test_kill_table_in_the_docs_is_what_the_catalogue_gives_today(tmp_path):
     table = tmp_path / "table.md"
     command = [sys.executable, "-m", "proctor.catalogue", "--markdown", str(table), "source", "misconceptions"]

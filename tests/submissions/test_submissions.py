@@ -28,6 +28,8 @@ from course_folder import ROOT, Course
 from proctor.sandbox.bubblewrap import availability
 
 pytestmark = [
+    # All submissions are graded before the first test.
+    pytest.mark.timeout(2700),
     pytest.mark.slow,
     pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}"),
 ]
