@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import platform
 import socket
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from proctor.errors import ProctorError
 from proctor.notebooks.checked_cells import CHECKING_PACKAGE
+from proctor.packages import folder_of
 from proctor.sandbox.bubblewrap import availability
 
 # Beside what the course lets be imported once for all notebooks.
@@ -36,9 +37,10 @@ def versions(warm: Sequence[str]) -> dict[str, str]:
     """Versions by name; this package and what it shares with students' code have a digest of their modules."""
     found = {"Python": platform.python_version()}
     for package in ("proctor", CHECKING_PACKAGE):
-        # Not imported: whoever asks may be a process that never grades itself.
-        spec = importlib.util.find_spec(package)
-        found[package] = _digest(Path(spec.origin).resolve().parent) if spec and spec.origin else MISSING
+        try:
+            found[package] = _digest(folder_of(package))
+        except ProctorError:
+            found[package] = MISSING
     known = metadata.packages_distributions()
     for module in dict.fromkeys(name.split(".")[0] for name in (*_ALWAYS, *warm)):
         for name in known.get(module, [module]):

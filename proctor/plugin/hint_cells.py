@@ -6,7 +6,6 @@ They are made ahead, by `python -m proctor.catalogue --seal`, because every cata
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from nbgrader.coursedir import CourseDirectory
@@ -16,6 +15,7 @@ from proctor.catalogue.known import read_known
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks import hint_lines
+from proctor.plugin.known_mistakes import catalogued
 from proctor.settings import Proctor
 
 RESOURCE = "proctor_sealed_hints"
@@ -43,12 +43,8 @@ def lines_of(settings: Proctor, coursedir: CourseDirectory, warn: Callable[[str]
     Args:
         warn: told which are left out: the release is made without them, since it works as well.
     """
-    if not settings.misconceptions:
-        return {}
-    catalogue = Path(coursedir.root).resolve() / settings.misconceptions
-    source = Path(coursedir.format_path(coursedir.source_directory, ".", coursedir.assignment_id))
     found = {}
-    for path in sorted(source.glob("*.ipynb")):
+    for path, catalogue in catalogued(settings, coursedir):
         file = hint_lines.file_of(catalogue, path.stem)
         if not file.is_file():
             continue

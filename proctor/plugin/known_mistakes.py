@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
@@ -21,12 +21,8 @@ def known_mistakes(
     Args:
         warn: told of a catalogue that can't be used: grading goes on without it, since no points depend on it.
     """
-    if not settings.misconceptions:
-        return {}
-    folder = Path(coursedir.root).resolve() / settings.misconceptions
-    source = Path(coursedir.format_path(coursedir.source_directory, ".", coursedir.assignment_id))
     found = {}
-    for path in sorted(source.glob("*.ipynb")):
+    for path, folder in catalogued(settings, coursedir):
         file = folder / f"{path.stem}.toml"
         if not file.is_file():
             continue
@@ -35,3 +31,12 @@ def known_mistakes(
         except ProctorError as error:
             warn(f"mistakes in {path.stem} will have no names: {error}")
     return found
+
+
+def catalogued(settings: Proctor, coursedir: CourseDirectory) -> Iterator[tuple[Path, Path]]:
+    """Each source notebook of the assignment, with the catalogue's folder; none where the course has no catalogue."""
+    if settings.misconceptions:
+        folder = Path(coursedir.root).resolve() / settings.misconceptions
+        source = Path(coursedir.format_path(coursedir.source_directory, ".", coursedir.assignment_id))
+        for path in sorted(source.glob("*.ipynb")):
+            yield path, folder

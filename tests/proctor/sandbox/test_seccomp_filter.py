@@ -103,6 +103,13 @@ def test_every_name_is_one_of_a_call():
     assert [name for name in seccomp_filter.CALLS if seccomp_filter.call_number(name) is None] == []
 
 
+def test_pages_are_not_collapsed_and_are_given_back():
+    madvise = seccomp_filter.call_number("madvise")
+    collapse, dont_need = 25, 4
+    tried = {"collapse": (madvise, [0, 0, collapse]), "give back": (madvise, [0, 0, dont_need])}
+    assert answers(tried) == {"collapse": errno.EPERM, "give back": "done"}
+
+
 def test_a_refused_call_says_that_it_is_not_permitted():
     table = {name: call for name, call in calls().items() if name in ("add_key", "unshare", "memfd_create", "ptrace")}
     assert len(table) == 4
