@@ -27,6 +27,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "notebook.export": ["export_module"],
         "notebook.methods": ["method_of"],
         "notebook.pictures": ["compare", "heat_map"],
+        "notebook.predictions": ["beside_predictions", "predict", "predictions"],
         "notebook.runs": ["show_tensorboard"],
         # Data.
         "data.citation_graph": ["load_citation_graph"],
@@ -34,7 +35,19 @@ __all__, __getattr__, __dir__ = lazy_names(
         "data.images": ["load_images"],
         "data.squares": ["squares"],
         # The parts.
-        "padding": ["KernelStepper", "accuracy_chart", "border_maps", "show_samples", "train_configurations"],
+        "padding": [
+            "CONV_TYPES",
+            "KernelStepper",
+            "accuracy_chart",
+            "border_maps",
+            "course_table",
+            "handed_in_runs",
+            "handed_in_weights",
+            "height_leaks",
+            "measured_accuracies",
+            "show_samples",
+            "train_configurations",
+        ],
         "rotation": ["angle_slider", "kept_accuracies", "profile_note", "sweep_images", "train_model"],
         "gpt": [
             "CharTokenizer",
