@@ -71,8 +71,12 @@ __all__, __getattr__, __dir__ = lazy_names(
             "train_gpt",
         ],
         "graphs": [
+            "PlainMean",
             "accuracy_table",
+            "bot_averages",
             "bot_demo",
+            "compare_scores",
+            "depth_experiment",
             "explore_neighbourhood",
             "mean_convolution",
             "message_steps",

@@ -41,7 +41,7 @@ def course_table(net_type: str) -> pd.DataFrame:
             name: _words(mean, spread, 10) for name, (mean, spread) in COURSE[net_type].items()
         },
     }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame(rows).T
 
 
 def _words(mean: float, spread: float, count: int) -> str:
