@@ -27,6 +27,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "notebook.export": ["export_module"],
         "notebook.methods": ["method_of"],
         "notebook.pictures": ["compare", "heat_map"],
+        "notebook.predictions": ["beside_predictions", "predict", "predictions"],
         "notebook.runs": ["show_tensorboard"],
         # Data.
         "data.citation_graph": ["load_citation_graph"],

@@ -53,7 +53,7 @@ RULES = {
     "1 point: the loss that is measured": "test_an_untrained_model_with_an_honest_claim",
     "On a short tale that is not public": "test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public",
     "(Guessing gives about 4.4": "",  # says what to expect, and asks for nothing
-    "A model that looks ahead": "test_a_model_that_looks_at_its_target_gains_nothing",
+    "Peeking at later characters": "test_a_model_that_looks_at_its_target_gains_nothing",
 }
 
 
