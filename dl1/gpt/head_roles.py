@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 
 from dl1.contract.student_calls import evaluating, in_one_line
 from dl1.errors import CourseError
+from dl1.gpt.attention_probabilities import attention_probabilities
 from dl1.gpt.last_position_loss import spread_positions
 from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
-from dl1.gpt.widgets.attention_probabilities import attention_probabilities
 from dl1.notebook import runs
 
 _WINDOWS, _SCORED, _FEW = 64, 8, 2
