@@ -16,6 +16,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "number_formats": ["plot_number_formats"],
         "optimization_table": ["measure_optimizations", "plot_optimizations"],
         "overfitting": ["overfit", "plot_overfitting"],
+        "scaling": ["plot_scaling", "scaling_law"],
         "session": ["chosen_profile", "train_gpt"],
         "student_module": ["build_gpt"],
         "tokenizers.byte_pairs": ["compare_tokenizers"],

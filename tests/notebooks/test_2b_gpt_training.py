@@ -1,6 +1,7 @@
 """Question 2.7: what is measured again of a run that was handed in, and what is said of one that can't be."""
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from dl1.gpt.head_roles import roles_of_heads, without_head
 from dl1.gpt.induction import watch_induction
 from dl1.gpt.overfitting import overfit
 from dl1.gpt.runs import load_run
+from dl1.gpt.scaling import scaling_law
 from dl1.gpt.student_module import load_module
 from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
 from proctor.catalogue import inprocess
@@ -431,6 +433,18 @@ def test_heads_are_looked_at_while_repeated_letters_are_learned(folder):
     assert found.previous.shape == found.induction.shape == (3, 2, 2)
     assert found.again[-1] < found.again[0]
     assert not torch.allclose(found.without, torch.tensor(found.whole))
+
+
+def test_wider_models_are_on_a_line_that_predicts_the_widest(folder):
+    corpus = load_corpus("tales")
+    tokenizer = CharTokenizer.from_text(corpus.text)
+    found = scaling_law(load_module(folder / "gpt.py"), tokenizer, corpus, widths=(4, 8, 16), steps=20)
+    assert found.parameters == sorted(found.parameters)
+    assert found.losses == sorted(found.losses, reverse=True)
+    # Through two points there is one line.
+    (one, two), (first, second) = found.parameters[:2], found.losses[:2]
+    assert found.exponent == pytest.approx(math.log(first / second) / math.log(two / one))
+    assert found.predicted == pytest.approx(second * (found.parameters[2] / two) ** -found.exponent)
 
 
 def test_a_short_text_is_learned_by_heart(folder):
