@@ -18,9 +18,11 @@ from proctor.notebooks import cells as notebook_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dl1", "proctor")
-# Texts to train on, which come with the students' package, and what switches its part in Jupyter's server on.
+# Texts to train on and a trained model, which come with the students' package, and what switches its part in Jupyter's
+# server on.
 _SERVER = f"dl1-{metadata.version('dl1')}.data/data/etc/jupyter/jupyter_server_config.d/dl1.json"
-TEXTS = {"dl1": {"dl1/data/second_corpus.txt", "dl1/data/tales.txt", _SERVER}}
+_MODEL = {f"dl1/data/course_gpt/{name}" for name in ("model.safetensors", "run.json", "spoken.json")}
+TEXTS = {"dl1": {"dl1/data/second_corpus.txt", "dl1/data/tales.txt", _SERVER} | _MODEL}
 NOTEBOOKS = sorted((ROOT / "source").rglob("*.ipynb"))
 
 # From top to bottom. A module may import from its own room and from lower floors; the rooms of one floor don't know
@@ -528,7 +530,7 @@ def wheels(tmp_path_factory):
         )
         (wheel,) = (copy / "wheels").glob(f"{package}-*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            built[package] = {name: archive.read(name).decode() for name in archive.namelist()}
+            built[package] = {name: archive.read(name).decode(errors="replace") for name in archive.namelist()}
     return built
 
 

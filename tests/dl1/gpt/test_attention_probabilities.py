@@ -3,7 +3,7 @@ import torch
 import torch.nn as nn
 
 from dl1.errors import CourseError
-from dl1.gpt.widgets.attention_probabilities import attention_probabilities, doubts
+from dl1.gpt.attention_probabilities import attention_probabilities, doubts
 
 
 class Attention(nn.Module):
