@@ -6,6 +6,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "attention_kernels": ["TOLERANCE", "find_kernels"],
+        "beyond_training": ["losses_beyond_training", "plot_beyond_training"],
         "curves": ["plot_losses"],
         "exported": ["export_generation", "student_gpt"],
         "fine_tuning": ["fine_tune", "plot_fine_tuning"],
