@@ -11,6 +11,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "exported": ["export_generation", "student_gpt"],
         "fine_tuning": ["fine_tune", "plot_fine_tuning"],
         "handed_in_model": ["measured_loss"],
+        "kv_cache": ["measure_cache", "plot_cache"],
         "optimization_table": ["measure_optimizations", "plot_optimizations"],
         "session": ["chosen_profile", "train_gpt"],
         "student_module": ["build_gpt"],
