@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = lazy_names(
     {
         "attention_kernels": ["TOLERANCE", "find_kernels"],
         "course_model": ["plot_spoken", "speak_course_text"],
+        "beyond_training": ["losses_beyond_training", "plot_beyond_training"],
         "curves": ["plot_losses"],
         "exported": ["export_generation", "student_gpt"],
         "fine_tuning": ["fine_tune", "plot_fine_tuning"],
@@ -14,6 +15,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "head_roles": ["plot_head_roles", "roles_of_heads"],
         "induction": ["plot_induction", "watch_induction"],
         "number_formats": ["plot_number_formats"],
+        "kv_cache": ["measure_cache", "plot_cache"],
         "optimization_table": ["measure_optimizations", "plot_optimizations"],
         "overfitting": ["overfit", "plot_overfitting"],
         "scaling": ["plot_scaling", "scaling_law"],
