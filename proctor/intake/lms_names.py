@@ -94,6 +94,11 @@ def whose(one: Claim, roster: Iterable[Student]) -> tuple[str | None, str]:
     # Whose number is known and another one is nobody of this name.
     others = [student for student in roster if not (one.number and student.lms_id)]
     named = [student.id for student in others if _squeezed(one.who) in _names(student)]
+    if not named and one.system == MOODLE:
+        # Where groups hand in, their name and a hyphen stand before the student's; both may have more hyphens.
+        parts = one.who.split("-")
+        ends = {_squeezed("-".join(parts[number:])) for number in range(1, len(parts))}
+        named = [student.id for student in others if _full_names(student) & ends]
     numbered = [student.id for student in roster if one.number and one.number == student.id]
     if numbered and (not named or numbered[0] in named):
         return numbered[0], ""
@@ -107,11 +112,13 @@ def whose(one: Claim, roster: Iterable[Student]) -> tuple[str | None, str]:
 
 
 def _names(student: Student) -> set[str]:
-    first, last = _squeezed(student.first_name), _squeezed(student.last_name)
     found = {_squeezed(student.id), _squeezed(student.email), _squeezed(student.email.partition("@")[0])}
-    if first and last:
-        found |= {first + last, last + first}
-    return found - {""}
+    return (found | _full_names(student)) - {""}
+
+
+def _full_names(student: Student) -> set[str]:
+    first, last = _squeezed(student.first_name), _squeezed(student.last_name)
+    return {first + last, last + first} if first and last else set()
 
 
 def _squeezed(text: str) -> str:
