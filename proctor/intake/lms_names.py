@@ -108,6 +108,11 @@ def whose(one: Claim, roster: Iterable[Student]) -> tuple[str | None, str]:
         return named[0], ""
     if named:
         return None, f"{one.who} may be {', '.join(sorted(named))}; give their numbers (lms_user_id) in the roster"
+    if other := next((student for student in roster if _squeezed(one.who) in _names(student)), None):
+        return None, (
+            f"{other.id} has this name, and another number in the roster ({other.lms_id}; here it is {one.number}); if "
+            "the roster's number is none of this system's files, leave lms_user_id out of it"
+        )
     return None, f"nobody in the roster is called {one.who}"
 
 

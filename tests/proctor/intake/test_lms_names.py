@@ -101,3 +101,9 @@ def test_whose(one, student):
     found, why = whose(one, ROSTER)
     assert found == student
     assert bool(why) == (student is None)
+
+
+def test_whose_number_is_another_one_is_told_so():
+    found, why = whose(canvas("adamseve", "556"), ROSTER)
+    assert found is None
+    assert why.startswith("eve has this name, and another number in the roster (555; here it is 556)")
