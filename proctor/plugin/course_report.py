@@ -87,7 +87,7 @@ class CourseReport:
         most: points of the assignment.
         roster: number of students in the gradebook.
         waiting_to_be_graded: students of whom something was collected that isn't in the gradebook.
-        markings: who gave which share of a question's points by hand; only what the gradebook still says.
+        markings: who was the last to mark an answer, with the share of its points that the gradebook has now.
         history: all that is known to have been typed, the last word of each person, as shares.
         by_hand: number of answers with points typed by hand, whoever it was.
         sandboxes, engines: number of records by kind and by version.
@@ -214,10 +214,9 @@ def _add_marks(report: CourseReport, marks: list[marked_by.Mark], typed: Mapping
         cell, answer = (one.notebook, one.cell), (one.student, one.notebook, one.cell)
         if answer not in typed or not most.get(cell):
             continue
-        marking = Marking(one.marker, answer, cell, ((one.score or 0.0) + (one.extra or 0.0)) / most[cell])
-        report.history.append(marking)
-        if (one.score, one.extra or None) == (typed[answer][0], typed[answer][1] or None):
-            last[answer] = marking
+        report.history.append(Marking(one.marker, answer, cell, (one.score + (one.extra or 0.0)) / most[cell]))
+        # A price that changes changes the points afterwards, and is nobody's.
+        last[answer] = Marking(one.marker, answer, cell, sum(points or 0.0 for points in typed[answer]) / most[cell])
     report.markings = list(last.values())
 
 

@@ -110,25 +110,28 @@ def _with_marker(put: Callable[..., Any]) -> Callable[..., Any]:
     def noted(self: GradeHandler, grade_id: str) -> Any:
         # It raises for whoever may not mark.
         answered = put(self, grade_id)
-        # Whatever goes wrong here, the points are in the gradebook.
-        try:
-            _note(self, grade_id)
-        except (ProctorError, MissingEntry, DBAPIError, OSError) as error:
-            self.log.warning("who marked was not written down: %s", error)
+        note(self, grade_id)
         return answered
 
     setattr(noted, _NOTED, True)
     return noted
 
 
-def _note(handler: GradeHandler, grade_id: str) -> None:
-    grade = handler.gradebook.find_grade_by_id(grade_id)
-    notebook = grade.notebook
-    submission = notebook.assignment
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    who, points = marker(handler.current_user), (grade.manual_score, grade.extra_credit)
-    mark = Mark(now, who, submission.student.id, notebook.name, grade.name, *points)
-    write(Path(handler.coursedir.root).resolve(), submission.assignment.name, mark)
+def note(handler: Any, grade_id: str) -> None:
+    """Write down that whoever asked a handler of the formgrader's API has just given the points that a grade has now.
+
+    Whatever goes wrong here, the points are in the gradebook: then there is a line in the server's log.
+    """
+    try:
+        grade = handler.gradebook.find_grade_by_id(grade_id)
+        notebook = grade.notebook
+        submission = notebook.assignment
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        who, points = marker(handler.current_user), (grade.manual_score, grade.extra_credit)
+        mark = Mark(now, who, submission.student.id, notebook.name, grade.name, *points)
+        write(Path(handler.coursedir.root).resolve(), submission.assignment.name, mark)
+    except (ProctorError, MissingEntry, DBAPIError, OSError) as error:
+        handler.log.warning("who marked was not written down: %s", error)
 
 
 def marker(user: Any) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from markupsafe import Markup
+from html import escape
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 900, 260, 46, 40, 12
 
 
-def distribution(bins: Sequence[tuple[float, float, int, int]], what: str) -> Markup:
+def distribution(bins: Sequence[tuple[float, float, int, int]], what: str) -> str:
     """Bars of submissions by points: the final ones filled, on top of them the others, only outlined.
 
     Args:
@@ -46,25 +45,24 @@ def distribution(bins: Sequence[tuple[float, float, int, int]], what: str) -> Ma
         x, y = _LEFT + number * width, _HEIGHT - _BOTTOM + 20
         parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{points:.4g}</text>')
     parts.append(f'<text x="{(_WIDTH + _LEFT) / 2}" y="{_HEIGHT - 2}" text-anchor="middle">points</text>')
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{{}}">{"".join(parts)}</svg>'
-    ).format(what)
+    label = escape(what)
+    return f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-def share_bar(share: float | None) -> Markup:
+def share_bar(share: float | None) -> str:
     """A share from 0 to 1 as a bar; nothing without one."""
     if share is None:
-        return Markup("")
-    return Markup(
+        return ""
+    return (
         '<svg class="bar" viewBox="0 0 100 12" aria-hidden="true"><rect class="rest" width="100" height="12"/>'
         f'<rect class="final" width="{100 * min(1.0, max(0.0, share)):.1f}" height="12"/></svg>'
     )
 
 
-def spread_line(mean: float, spread: float | None) -> Markup:
+def spread_line(mean: float, spread: float | None) -> str:
     """A mean from 0 to 1 as a dot, with a line of one standard deviation to each side."""
     low, high = (100 * min(1.0, max(0.0, mean + sign * (spread or 0.0))) for sign in (-1, 1))
-    return Markup(
+    return (
         '<svg class="bar" viewBox="-5 0 110 12" aria-hidden="true"><rect class="rest" width="100" height="12"/>'
         f'<line class="spread" x1="{low:.1f}" x2="{high:.1f}" y1="6" y2="6"/>'
         f'<circle class="final" cx="{100 * min(1.0, max(0.0, mean)):.1f}" cy="6" r="4.5"/></svg>'

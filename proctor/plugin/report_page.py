@@ -70,8 +70,8 @@ waits or was not judged</dd>
 
 <section><h2>Totals</h2>
 {% if graded %}
-<figure>{{ chart }}<figcaption class="quiet">Submissions by points out of {{ "%.4g" | format(r.most) }}, lateness \
-taken off. Filled: final. Outlined: not final, with the points that they have so far.</figcaption></figure>
+<figure>{{ chart | safe }}<figcaption class="quiet">Submissions by points out of {{ "%.4g" | format(r.most) }}, \
+lateness taken off. Filled: final. Outlined: not final, with the points that they have so far.</figcaption></figure>
 <p>{{ summary }}</p>
 {% else %}<p>Nothing is graded to its end.</p>{% endif %}
 </section>
@@ -90,7 +90,7 @@ there is none: it would be chance.</p>
 <tr><td>{{ q.label }}{% if q.title %} <span class="quiet">{{ q.title }}</span>{% endif %}\
 {% if q.by_hand %} <span class="quiet">(by hand)</span>{% endif %}</td>
 <td class="n">{{ "%.4g" | format(item.most) }}</td><td class="n">{{ item.n }}</td>
-<td class="n">{{ item.mean | two }}</td><td>{{ item.difficulty | two }}{{ bar(item.difficulty) }}</td>
+<td class="n">{{ item.mean | two }}</td><td>{{ item.difficulty | two }}{{ bar(item.difficulty) | safe }}</td>
 <td class="n">{{ item.full | percent }}</td><td class="n">{{ item.none | percent }}</td>
 <td class="n">{% if item.discrimination is not none %}\
 <span{% if item.discrimination < 0.1 %} class="odd"{% endif %}>{{ item.discrimination | two }}\
@@ -110,7 +110,7 @@ version on, and points that came in another way have no name{% endif %}.</p>
 <th>Mean ± SD</th><th class="n">Beside the others (n)</th></tr></thead>
 <tbody>{% for name, m in markers %}
 <tr><td>{{ name }}</td><td class="n">{{ m.n }}</td><td class="n">{{ m.mean | two }}</td>
-<td class="n">{{ m.spread | two }}</td><td>{{ line(m.mean, m.spread) }}</td>
+<td class="n">{{ m.spread | two }}</td><td>{{ line(m.mean, m.spread) | safe }}</td>
 <td class="n">{% if m.lenience is not none %}{{ "%+.2f" | format(m.lenience) }}\
 {% else %}fewer than {{ few }}{% endif %} ({{ m.n_compared }})</td></tr>
 {% endfor %}</tbody></table></div>

@@ -51,7 +51,8 @@ def course(tmp_path_factory) -> Graded:
             if number >= 0:
                 note(made, "anna" if number % 2 else "bram", student, essay.manual_score)
         gradebook.db.commit()
-    # Marked by somebody else before.
+    # Given other points than there are now, as before a price changed; and marked by somebody else before.
+    note(made, "bram", "s02", 0.5, "2026-03-03T10:00:00+00:00")
     note(made, "anna", "s00", 0.0, "2026-03-01T10:00:00+00:00")
     made.finished("s09").forget()
     (made.root / "submitted" / "new" / ASSIGNMENT).mkdir(parents=True)
