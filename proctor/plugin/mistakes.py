@@ -95,7 +95,8 @@ def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
     """
     folder = verdict.record_path(root, assignment, "student", "notebook").parents[1]
     found, lines = [], []
-    for path in sorted(folder.glob("*/*.json")):
+    # What lies in hidden folders is no student's: what was read, verdicts that were kept.
+    for path in sorted(folder.glob("[!.]*/*.json")):
         if path.name in OTHERS:
             continue
         try:
