@@ -20,6 +20,8 @@ from dl1.merging.submitted import cells_of
 # As nbgrader's exchange leaves them out, and what begins with a dot, which grading leaves out.
 _NOT_HANDED_IN = ("__pycache__", "feedback")
 _MOST_LISTED = 20_000
+# In the name of a folder as it was before a new release was taken into it.
+KEPT = "-before-"
 
 
 @dataclass
@@ -82,7 +84,7 @@ def find_folder(named: str | None) -> Path:
 
 
 def _inside(here: Path) -> list[Path]:
-    return sorted(path.parent for path in here.glob(f"*/{given_out.NAME}"))
+    return sorted(path.parent for path in here.glob(f"*/{given_out.NAME}") if KEPT not in path.parent.name)
 
 
 def look_into(path: Path) -> Folder:
