@@ -10,7 +10,7 @@ from dl1.merging.expected import Expected, plain_lines
 from dl1.merging.places import longest_rising
 
 _NUMBER = re.compile(r"q(\d+)_(\d+)([a-z]?)(?:_|$)")
-_SHOWN = 160
+_SHOWN = 240
 
 
 def changes(before: Sequence[Expected], after: Sequence[Expected], answered: set[str], kept: set[str]) -> list[str]:
