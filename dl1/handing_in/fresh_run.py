@@ -52,7 +52,7 @@ def _lines(notebook: Notebook, copy: Path) -> list[str]:
     if len(lines) > _MOST:
         lines[_MOST:] = [f"in a fresh kernel {len(lines) - _MOST} more cells fail"]
     if unfinished:
-        lines.append(f"in a fresh kernel {len(unfinished)} cells wait for unfinished answers, {unfinished[0]} first")
+        lines.append(f"in a fresh kernel {len(unfinished)} of the cells wait for answers, {unfinished[0]} first")
     return lines
 
 
