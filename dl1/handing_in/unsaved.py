@@ -70,7 +70,8 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
+    moment, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if moment[:3] == now[:3] else "%Y-%m-%d %H:%M", moment)
 
 
 def _servers() -> Iterator[dict[str, Any]]:

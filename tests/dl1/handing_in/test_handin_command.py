@@ -1,5 +1,6 @@
 """Whatever is found, a folder is handed in; who hands it in has a receipt with the digests that grading will show."""
 
+import hashlib
 import re
 import subprocess
 import zipfile
@@ -44,6 +45,8 @@ def test_the_receipt_has_the_digests_that_the_feedback_page_shows(folder, packed
     staged = stage(submitted, tmp_path / "files", {}, {"1_one": one(), "2_two": two()})
     graded = staged.matched.digests
     assert graded == {"1_one": found["1_one.ipynb"], "2_two": found["Kopie von 2_two.ipynb"]}
+    # And those that anybody's sha256sum prints.
+    assert graded["1_one"] == hashlib.sha256((folder / "1_one.ipynb").read_bytes()).hexdigest()
 
 
 def test_an_unfinished_folder_is_handed_in_all_the_same_and_the_receipt_kept(tmp_path, monkeypatch, capsys):
@@ -124,3 +127,13 @@ def test_a_notebook_that_was_used_after_it_was_saved_is_named(folder, monkeypatc
     assert re.search(r"1_one\.ipynb: was used at \S+ and saved at \S+: save it if you have not", told)
     assert "2_two.ipynb: is still computing" in told
     assert "another" not in told
+
+
+def test_a_notebook_that_is_saved_meanwhile_is_named(folder, capsys):
+    looked_at = look_into(folder)
+    handin_command.hand_in_folder(looked_at, archive=True)
+    assert "was saved while" not in capsys.readouterr().out
+    with (folder / "2_two.ipynb").open("a") as file:
+        file.write(" ")
+    handin_command.hand_in_folder(looked_at, archive=True)
+    assert "2_two.ipynb was saved while it was handed in: hand it in again" in capsys.readouterr().out
