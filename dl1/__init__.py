@@ -29,6 +29,8 @@ __all__, __getattr__, __dir__ = lazy_names(
         "notebook.pictures": ["compare", "heat_map"],
         "notebook.predictions": ["beside_predictions", "predict", "predictions"],
         "notebook.runs": ["show_tensorboard"],
+        # Handing in.
+        "handing_in.in_notebook": ["hand_in"],
         # Data.
         "data.citation_graph": ["load_citation_graph"],
         "data.corpus": ["load_corpus"],

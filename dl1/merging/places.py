@@ -62,7 +62,7 @@ def stretches(cells: Sequence[Submitted], order: Sequence[str]) -> list[Stretch]
     """
     index = {name: number for number, name in enumerate(order)}
     labelled = [cell for cell in cells if cell.label is not None]
-    kept = _longest_rising([index[cell.label] for cell in labelled])
+    kept = longest_rising([index[cell.label] for cell in labelled])
     anchors = {labelled[place] for place in kept}
     found = [Stretch(-1, len(order), None)]
     for cell in cells:
@@ -74,7 +74,7 @@ def stretches(cells: Sequence[Submitted], order: Sequence[str]) -> list[Stretch]
     return found
 
 
-def _longest_rising(numbers: Sequence[int]) -> list[int]:
+def longest_rising(numbers: Sequence[int]) -> list[int]:
     """Places of a longest subsequence that rises; of equal numbers in a row the first."""
     ends: list[int] = []
     last: list[int] = []

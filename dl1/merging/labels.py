@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from proctor.intake.expected import Expected, added_text, plain_lines
-from proctor.intake.places import Submitted
+from dl1.merging.expected import Expected, added_text, plain_lines
+from dl1.merging.places import Submitted
 
 
 def label(cells: Sequence[Submitted], expected: Sequence[Expected]) -> bool:

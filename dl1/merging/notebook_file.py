@@ -128,3 +128,9 @@ def _large_parts(content: bytes) -> list[tuple[bytes, int, int]] | None:
         else:
             key = b""
     return None if opened else found
+
+
+def printable(name: str, limit: int = 120) -> str:
+    """A file name that can stand in a line of text."""
+    shown = "".join(c if c.isprintable() else "?" for c in name.encode("utf-8", "replace").decode())
+    return shown if len(shown) <= limit else shown[:limit] + "…"

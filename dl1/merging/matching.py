@@ -9,6 +9,7 @@ version gains nothing, and no answers are put together from two files.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter
@@ -16,9 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proctor.intake.copier import printable
-from proctor.intake.notebook_file import looks_like_notebook, parsed, slimmed
-from proctor.notebooks import cells as notebook_cells
+from dl1.merging import cells as notebook_cells
+from dl1.merging.notebook_file import looks_like_notebook, parsed, printable, slimmed
 
 MISSING = "not handed in"
 UNREADABLE = "not readable"
@@ -41,6 +41,7 @@ class Matched:
     Attributes:
         content: of the file that counts, by notebook; None where there is none.
         paths: of these files, as handed in; only of notebooks that have one.
+        digests: SHA-256 of these files, in hexadecimal, by notebook: what a receipt and a feedback page name them by.
         notes: plain lines for student and staff, by notebook.
         others: such lines about files that are none of them.
         lost: why a notebook has no answers though it should, by notebook: `MISSING` or `UNREADABLE`.
@@ -48,6 +49,7 @@ class Matched:
 
     content: dict[str, bytes | None] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
@@ -104,7 +106,9 @@ def match_files(
             continue
         chosen = found[0]
         made.paths[name] = chosen.path
-        made.content[name] = slimmed(read(chosen.path) or b"")[0]
+        content = read(chosen.path) or b""
+        made.digests[name] = hashlib.sha256(content).hexdigest()
+        made.content[name] = slimmed(content)[0]
         made.notes[name] += _lines(name, found)
         if not chosen.readable:
             made.lost[name] = UNREADABLE

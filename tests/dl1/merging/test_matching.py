@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from proctor.intake.matching import MISSING, UNREADABLE, match_files
-from proctor.intake.notebook_file import may_be_notebook
+from dl1.merging.matching import MISSING, UNREADABLE, match_files
+from dl1.merging.notebook_file import may_be_notebook
 
 
 def cell(name: str, source: str, kind: str = "code", **nbgrader) -> dict:

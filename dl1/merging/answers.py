@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proctor.intake.expected import UNTOUCHED, Expected, definitions, is_prose, mentions, plain_lines
-from proctor.intake.places import Stretch, Submitted, stretches
+from dl1.merging.expected import UNTOUCHED, Expected, definitions, is_prose, mentions, plain_lines
+from dl1.merging.places import Stretch, Submitted, stretches
 
 ELSEWHERE = "# The text of this answer stands in another cell: {}.\n"
 SEE_MARKED = (

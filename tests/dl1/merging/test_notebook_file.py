@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proctor.intake.notebook_file import looks_like_notebook, may_be_notebook, parsed, slimmed
+from dl1.merging.notebook_file import looks_like_notebook, may_be_notebook, parsed, slimmed
 
 MB = 2**20
 
