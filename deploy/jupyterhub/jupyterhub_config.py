@@ -112,6 +112,8 @@ c.PAMAuthenticator.admin_groups = set()
 
 c.Spawner.cmd = server(HUB["students_environment"])
 c.Spawner.default_url = "/lab"
+# Many start at once when a lecture begins.
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300
 c.Spawner.args = [
     f"--ServerApp.shutdown_no_activity_timeout={int(HUB['idle_hours'] * 3600)}",
     f"--MappingKernelManager.cull_idle_timeout={int(HUB['idle_hours'] * 3600)}",
@@ -144,7 +146,7 @@ c.JupyterHub.services = [
         "user": HUB["course_account"],
         "cwd": HUB["course_folder"],
         "oauth_no_confirm": True,
-        "timeout": 120,
+        "timeout": 300,
         "environment": {
             **closed(HUB["course_account"], HUB["staff_environment"]),
             "JUPYTER_CONFIG_PATH": os.pathsep.join([str(HERE / "private"), HUB["course_folder"]]),
