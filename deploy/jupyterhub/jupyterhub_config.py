@@ -4,12 +4,14 @@ Start it as root: `jupyterhub -f deploy/jupyterhub/jupyterhub_config.py`. What d
 hub.toml; README.md says what has to be there.
 """
 
+import contextlib
 import grp
 import os
 import pwd
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -46,12 +48,44 @@ def members(name: str) -> list[str]:
 
 
 def folder(path: str | Path, mode: int, account: str = "root") -> str:
-    """Make a folder of an account's. Those above belong to root, so that nobody can put something else in its place."""
+    """Make a folder for an account. Those above belong to root, so that nobody can put something else in its place."""
     os.makedirs(path, exist_ok=True)
     owner = pwd.getpwnam(account)
     os.chown(path, owner.pw_uid, owner.pw_gid)
     os.chmod(path, mode)
     return str(path)
+
+
+@contextlib.contextmanager
+def acting_as(account: str) -> Iterator[None]:
+    """Meanwhile with the rights of an account: where others than root can write, they may have put a link."""
+    owner, groups = pwd.getpwnam(account), os.getgroups()
+    os.setgroups([owner.pw_gid])
+    os.setegid(owner.pw_gid)
+    os.seteuid(owner.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def make_exchange(root: Path, course: str, account: str) -> None:
+    """Make what the first release would make, but so that no account can touch what others hand in.
+
+    Sticky: nobody can put a folder of his own in place of the course's, or take a submission away. With the group of
+    the course's account, by which that reads it. Students can't list inbound and feedback.
+    """
+    folder(root, 0o1777)
+    with acting_as(account):
+        for part, mode in {"": 0o755, "outbound": 0o755, "inbound": 0o3733, "feedback": 0o711}.items():
+            path = root / course / part
+            try:
+                path.mkdir(exist_ok=True)
+                path.chmod(mode)
+            except OSError as error:
+                sys.exit(f"{path}: {account} can't make it ({error.strerror}); see whose it is, and remove it")
 
 
 HUB = settings()
@@ -60,12 +94,7 @@ if both := sorted({*STUDENTS} & {*STAFF, HUB["course_account"]}):
     sys.exit(f"{both[0]} is in {HUB['students']} and grades the course; gpasswd --delete {both[0]} {HUB['students']}")
 folder(HUB["state"], 0o700)
 folder(HUB["runtime"], 0o755)
-# Sticky: otherwise any account could put a folder of its own in place of the course's, and collect what others hand in.
-folder(HUB["exchange"], 0o1777, HUB["course_account"])
-# Made here and not by the first release: sticky, so that nobody takes away what somebody else has handed in; and with
-# the group of the course's account, which is how that reads it. Students can't list inbound and feedback.
-for part, mode in {"": 0o755, "outbound": 0o755, "inbound": 0o3733, "feedback": 0o711}.items():
-    folder(Path(HUB["exchange"]) / HUB["course"] / part, mode, HUB["course_account"])
+make_exchange(Path(HUB["exchange"]), HUB["course"], HUB["course_account"])
 
 
 def closed(account: str, environment: str) -> dict[str, str]:
