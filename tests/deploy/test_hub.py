@@ -138,6 +138,9 @@ def hub() -> Iterator[Hub]:
                 shutil.copy(log, os.environ["HUB_LOG"])
             process.send_signal(signal.SIGTERM)
             process.wait()
+            # A hub that has failed leaves its proxy.
+            with contextlib.suppress(OSError):
+                os.kill(int((place / "state/proxy.pid").read_text().split()[0]), signal.SIGTERM)
 
 
 def processes(hub: Hub, name: str) -> list[psutil.Process]:
