@@ -41,8 +41,8 @@ class PicturedSteps:
 
     def _img(self) -> str:
         # ipywidgets.Image has no alternative text; with its proportions given, the page doesn't jump at each step.
-        size = 'width="{}" height="{}" style="max-width:100%;height:auto"'.format(*self._size)
-        return f'<img {size} alt="{html.escape(self.alt_text())}" src="data:image/png;base64,{self._encoded()}">'
+        look = 'width="{}" height="{}" style="max-width:100%;height:auto" class="dl1-drawing"'.format(*self._size)
+        return f'<img {look} alt="{html.escape(self.alt_text())}" src="data:image/png;base64,{self._encoded()}">'
 
     def _encoded(self) -> str:
         return base64.b64encode(self._png).decode("ascii")

@@ -76,19 +76,26 @@ def secret(settings: Proctor, root: Path) -> Finding:
 def exchange(root: Path, course: str, shared: bool) -> Iterator[Finding]:
     """Whether students can hand in, and read nothing of each other."""
     if not root.is_dir():
-        yield fail(f"{root}: there is no exchange", f"mkdir -p {_q(root)} && chmod 777 {_q(root)}")
+        yield fail(f"{root}: there is no exchange", f"mkdir -p {_q(root)} && chmod 1777 {_q(root)}")
         return
-    if stat.S_IMODE(root.stat().st_mode) & 0o777 != 0o777:
-        yield fail(f"{root}: the exchange has to be open to all accounts", f"chmod 777 {_q(root)}")
+    mode = stat.S_IMODE(root.stat().st_mode)
+    if mode & 0o777 != 0o777:
+        yield fail(f"{root}: the exchange has to be open to all accounts", f"chmod 1777 {_q(root)}")
     elif not reached_by_all(root):
         closed = next(one for one in reversed(root.resolve().parents) if not one.stat().st_mode & stat.S_IXOTH)
         yield warn(
             f"{root}: students' accounts can't reach the exchange, because of {closed}",
             "set c.Exchange.root to a folder outside, if students have accounts here",
         )
+    elif not mode & stat.S_ISVTX:
+        yield fail(
+            f"{root}: mode {mode:o}: any account can put a folder of its own in place of the course's, and "
+            "collect what others hand in",
+            f"chmod 1777 {_q(root)}",
+        )
     else:
         yield ok(f"{root}: the exchange is open to all accounts")
-    wanted = {"inbound": 0o2773 if shared else 0o2733, "feedback": 0o2771 if shared else 0o711}
+    wanted = {"inbound": 0o3773 if shared else 0o3733, "feedback": 0o2771 if shared else 0o711}
     for name, mode in wanted.items():
         folder = root / course / name
         if not folder.is_dir():
@@ -98,6 +105,11 @@ def exchange(root: Path, course: str, shared: bool) -> Iterator[Finding]:
         if now & 0o004 or lacking or (shared and now & 0o070 != 0o070):
             said = "students can't hand in" if lacking else "others can list what is in it, or the staff can't"
             yield fail(f"{folder}: mode {now:o}: {said}", f"chmod {mode:o} {_q(folder)}")
+        elif name == "inbound" and not now & stat.S_ISVTX:
+            yield warn(
+                f"{folder}: mode {now:o}: whoever learns the name of a submission can take it away",
+                f"chmod {mode:o} {_q(folder)}",
+            )
         else:
             yield ok(f"{folder}: mode {now:o}")
 

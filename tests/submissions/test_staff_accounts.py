@@ -4,131 +4,30 @@ Accounts and group are made for this test and removed after it; that needs root.
 """
 
 import contextlib
-import os
 import pwd
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import exercise
 import pytest
-from course_folder import ROOT, Course
+from accounts import Accounts, lacking, made
+from course_folder import Course
 
 from proctor.sandbox.bubblewrap import availability
 
-
-def lacking() -> str | None:
-    if os.geteuid() != 0:
-        return "needs root, who makes accounts"
-    tools = [
-        tool for tool in ("useradd", "userdel", "groupadd", "groupdel", "setpriv", "unshare") if not shutil.which(tool)
-    ]
-    if tools:
-        return f"needs {', '.join(tools)}"
-    trial = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
-    )
-    return "needs the right to mount" if trial.returncode else availability()
-
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(lacking() is not None, reason=str(lacking()))]
+LACKING = lacking() or availability()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(LACKING is not None, reason=str(LACKING))]
 STAFF, STUDENTS = ("anna", "bob"), ("ada", "eve")
-# An interpreter below a closed folder (of root's) is shown to the accounts in a view of the disk of their own.
-VIEW = """
-set -e
-if [ -n "$CLOSED" ]; then
-  mount --bind "$BASE" "$HOLD"
-  mount -t tmpfs -o mode=755 tmpfs "$CLOSED"
-  mkdir -p "$BASE"
-  mount --bind "$HOLD" "$BASE"
-fi
-umask 022
-exec setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups "$@"
-"""
-
-
-class Accounts:
-    """Accounts with a name of their own each, and what they run.
-
-    Attributes:
-        names: of the accounts, by what they are called here.
-        temporary: folder for all their temporary files.
-    """
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.group = f"pt{os.getpid()}"
-        self.names = {name: f"{self.group}{name}" for name in (*STAFF, *STUDENTS)}
-        self.processes: list[subprocess.Popen] = []
-        (place / "hold").mkdir()
-        # Wherever this run has its own: everybody may write there, as on any machine.
-        self.temporary = place / "tmp"
-        self.temporary.mkdir()
-        self.temporary.chmod(0o1777)
-
-    def make(self) -> None:
-        subprocess.run(["groupadd", self.group], check=True)
-        for name, account in self.names.items():
-            groups = ["--groups", self.group] if name in STAFF else []
-            home = self.place / f"home-{name}"
-            subprocess.run(["useradd", "--no-create-home", "--home-dir", home, *groups, account], check=True)
-            home.mkdir()
-            shutil.chown(home, account, account)
-
-    def remove(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        for account in self.names.values():
-            subprocess.run(["userdel", "--force", account], capture_output=True, check=False)
-        subprocess.run(["groupdel", self.group], capture_output=True, check=False)
-
-    def start(self, name: str, *command: str, folder: Path = Path("/")) -> subprocess.Popen:
-        base = Path(sys.base_prefix).resolve()
-        closed = [one for one in base.parents if not one.stat().st_mode & 0o001]
-        environment = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
-            "PYTHONPATH": str(ROOT),
-            "TMPDIR": str(self.temporary),
-            "HOME": str(self.place / f"home-{name}"),
-            "ACCOUNT": self.names[name],
-            "BASE": str(base),
-            "HOLD": str(self.place / "hold"),
-            "CLOSED": str(closed[-1]) if closed else "",
-        }
-        process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh", *command],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def run(self, name: str, *command: str, folder: Path = Path("/")) -> tuple[int, str]:
-        process = self.start(name, *command, folder=folder)
-        said, _ = process.communicate()
-        return process.returncode, said
 
 
 @pytest.fixture
 def accounts() -> Iterator[Accounts]:
-    place = Path(tempfile.mkdtemp(prefix="accounts-", dir="/tmp"))
-    place.chmod(0o755)
-    made = Accounts(place)
-    try:
-        made.make()
-        yield made
-    finally:
-        made.remove()
-        shutil.rmtree(place)
+    with made({"": STAFF, "students": STUDENTS}) as accounts:
+        yield accounts
 
 
 def doctor(accounts: Accounts, name: str, course: Course) -> tuple[int, str, list[str]]:
@@ -138,29 +37,20 @@ def doctor(accounts: Accounts, name: str, course: Course) -> tuple[int, str, lis
     return status, said, cures
 
 
-def readable(accounts: Accounts, name: str, *places: Path) -> list[str]:
-    """Files below some folders that an account can read, and folders that it can list."""
-    if not places:
-        # Without a place `find` would walk through the whole disk, for as long as the grading takes.
-        return []
-    _, said = accounts.run(name, "find", *map(str, places), "-readable", "-print")
-    return [line for line in said.splitlines() if line.startswith("/") and "Permission denied" not in line]
-
-
 def test_two_accounts_of_the_staff_grade_and_nobody_else_reads(accounts):
     course = Course(accounts.place)
     config = course.folder / "nbgrader_config.py"
     (accounts.place / "exchange").mkdir()
-    (accounts.place / "exchange").chmod(0o777)
+    (accounts.place / "exchange").chmod(0o1777)
     config.write_text(
         f"{config.read_text()}\nc.CourseDirectory.groupshared = True\n"
         f"c.Exchange.root = {str(accounts.place / 'exchange')!r}\n"
     )
     for student in STUDENTS:
         course.submit(student, exercise.Handed.write)
-    subprocess.run(["chown", "-R", f"{accounts.names['anna']}:{accounts.group}", course.folder], check=True)
+    subprocess.run(["chown", "-R", f"{accounts.names['anna']}:{accounts.groups['']}", course.folder], check=True)
     # The secret lies beside the course, where one of the staff makes it.
-    shutil.chown(accounts.place, accounts.names["anna"], accounts.group)
+    shutil.chown(accounts.place, accounts.names["anna"], accounts.groups[""])
     accounts.place.chmod(0o2775)
 
     # What the doctor names is enough.
@@ -188,8 +78,8 @@ def test_two_accounts_of_the_staff_grade_and_nobody_else_reads(accounts):
                 if folder.stat().st_uid not in owners:
                     continue
                 in_work.add(folder.name.partition("-")[2].partition("-")[0])
-                seen += readable(accounts, "eve", folder)
-        seen += readable(accounts, "eve", *course.folder.glob("proctor_staged*"))
+                seen += accounts.readable("eve", folder)
+        seen += accounts.readable("eve", *course.folder.glob("proctor_staged*"))
         time.sleep(0.2)
     for name, run in runs.items():
         said = run.communicate()[0]
@@ -207,7 +97,7 @@ def test_two_accounts_of_the_staff_grade_and_nobody_else_reads(accounts):
 
     # And the student afterwards.
     closed = ["source", "submitted", "autograded", "proctor_records", "gradebook.db"]
-    assert readable(accounts, "eve", *(course.folder / name for name in closed), course.secret) == []
-    assert len(readable(accounts, "bob", *(course.folder / name for name in closed), course.secret)) > 10
+    assert accounts.readable("eve", *(course.folder / name for name in closed), course.secret) == []
+    assert len(accounts.readable("bob", *(course.folder / name for name in closed), course.secret)) > 10
     status, said = accounts.run("eve", "cat", shlex.quote(str(course.secret)))
     assert (status != 0, "Permission denied" in said) == (True, True)

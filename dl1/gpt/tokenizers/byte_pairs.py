@@ -198,7 +198,8 @@ class TokenizerComparison:
         ]
         code = base64.b64encode(buffer.getvalue()).decode()
         words = html.escape("; ".join(points))
-        return f'<img alt="{words}" style="max-width:100%;height:auto" src="data:image/png;base64,{code}">'
+        look = 'class="dl1-drawing" style="max-width:100%;height:auto"'
+        return f'<img alt="{words}" {look} src="data:image/png;base64,{code}">'
 
     def plot(self) -> Figure:
         """Vocabulary size against the mean number of characters that a token stands for."""

@@ -183,8 +183,8 @@ def _map_svg(weights: torch.Tensor, text: str, row: int, title: str) -> str:
     # Twice as large where the text is short, so that its cells can be seen.
     width = whole * (2 if length <= MOST_CHARACTERS // 2 else 1)
     return (
-        f'<svg role="img" aria-label="Attention of {title}" viewBox="0 0 {whole} {whole}" width="{width}" '
-        f'style="max-width:100%;background:#fff;margin:6px" font-size="9" font-family="monospace">'
+        f'<svg class="dl1-drawing" role="img" aria-label="Attention of {title}" viewBox="0 0 {whole} {whole}" '
+        f'width="{width}" style="max-width:100%;background:#fff;margin:6px" font-size="9" font-family="monospace">'
         f"<style>.dl1-rows rect{{fill:transparent}}.dl1-rows rect:hover{{stroke:#000;stroke-width:.8}}</style>"
         f'<image x="{_MARGIN}" y="{_MARGIN}" width="{side}" height="{side}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="data:image/png;base64,{code}"/>'
@@ -227,11 +227,12 @@ def _reading_html(weights: torch.Tensor, text: str, row: int) -> str:
         for place in _strongest(weights)
     )
     return (
-        f'<div style="max-width:27em;color:#000;background:#fff;padding:6px 10px"><div><b>'
+        f'<div class="dl1-drawing" style="max-width:27em;color:#000;background:#fff;padding:6px 10px"><div><b>'
         f"{html.escape(_visible(text[row]))}</b> (character {row + 1}, framed) looks at:</div>"
         f'<div style="font:16px/1.6 monospace;word-break:break-all;print-color-adjust:exact">{"".join(letters)}</div>'
         f'<table style="line-height:1.3;margin-top:6px">{bars}</table>'
-        '<div style="font-size:smaller;line-height:1.35">In the text: darkest is the largest weight of this row, '
-        "grey comes later.<br>In the map: rows look, columns are looked at, white is 0 and the darkest blue 1.</div>"
+        '<div style="font-size:smaller;line-height:1.35">In the text: the fullest blue is the largest weight of this '
+        "row, grey comes later.<br>In the map: rows look, columns are looked at, no colour is 0, the fullest blue 1."
+        "</div>"
         "</div>"
     )

@@ -161,7 +161,7 @@ class RopeDial:
         turned = self._turned
         dials = "".join(_dial_svg(turned, pair, m + moved, n + moved) for pair in turned.pairs())
         self.picture.value = (
-            f'<div style="background:#fff;color:#000;padding:6px 10px">{dials}'
+            f'<div class="dl1-drawing" style="background:#fff;color:#000;padding:6px 10px">{dials}'
             f'<div style="font-size:15px;margin:4px 0">{html.escape(score_line(turned, m, n, moved))}</div>'
             '<div style="font-size:smaller">Score by distance; thick grey: before moving both, blue: now, circle: '
             "here.</div>"

@@ -148,7 +148,7 @@ def _img(network: BotNetwork, outcome: Outcome, setting: Setting) -> str:
     code = base64.b64encode(buffer.getvalue()).decode("ascii")
     # With its proportions given, the page doesn't jump at each change.
     size = f'width="{round(10.2 * 95)}" height="{round(4.4 * 95)}" style="max-width:100%;height:auto"'
-    return f'<img {size} alt="{html.escape(words)}" src="data:image/png;base64,{code}">'
+    return f'<img class="dl1-drawing" {size} alt="{html.escape(words)}" src="data:image/png;base64,{code}">'
 
 
 def _table_html(rows: list[tuple[Setting, Outcome]]) -> str:

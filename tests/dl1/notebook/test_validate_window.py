@@ -92,7 +92,8 @@ def test_another_nbgrader_is_left_alone():
 def test_servers_load_it_by_a_file_that_the_package_brings():
     (table,) = tomllib.loads((KIT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"].items()
     assert table == ("etc/jupyter/jupyter_server_config.d", ["jupyter/dl1.json"])
-    (name,) = json.loads((KIT / "jupyter" / "dl1.json").read_text())["ServerApp"]["jpserver_extensions"]
+    name = validate_window.__name__
+    assert json.loads((KIT / "jupyter" / "dl1.json").read_text())["ServerApp"]["jpserver_extensions"][name]
     package = ExtensionPackage(name=name, enabled=True)
     assert package.validate()
     before = Validator._get_failed_cells

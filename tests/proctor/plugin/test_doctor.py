@@ -36,7 +36,7 @@ def course(tmp_path, monkeypatch):
     database.close()
     (root / "gradebook.db").chmod(0o600)
     (place / "exchange").mkdir()
-    (place / "exchange").chmod(0o777)
+    (place / "exchange").chmod(0o1777)
     (root / "data").mkdir()
     (root / "data" / "set.txt").write_text("data")
     monkeypatch.setattr(doctor, "availability", lambda: None)
@@ -153,10 +153,10 @@ def test_an_exchange_that_is_missing_closed_or_out_of_reach(course):
     exchange = course.parent / "exchange"
     exchange.chmod(0o755)
     (one,) = bad(found(course))
-    assert (one.level, one.cure) == ("fail", f"chmod 777 {exchange}")
+    assert (one.level, one.cure) == ("fail", f"chmod 1777 {exchange}")
     exchange.rmdir()
     (one,) = bad(found(course))
-    assert one.cure == f"mkdir -p {exchange} && chmod 777 {exchange}"
+    assert one.cure == f"mkdir -p {exchange} && chmod 1777 {exchange}"
     subprocess.run(one.cure, shell=True, check=True)
     assert bad(found(course)) == []
     course.parent.chmod(0o700)
@@ -164,7 +164,19 @@ def test_an_exchange_that_is_missing_closed_or_out_of_reach(course):
     assert (one.level, f"because of {course.parent}" in one.text) == ("warn", True)
 
 
-@pytest.mark.parametrize(("mode", "said"), [(0o2777, "others can list"), (0o2730, "students can't hand in")])
+def test_an_exchange_in_which_anybody_can_put_a_folder_in_place_of_the_courses(course):
+    exchange = course.parent / "exchange"
+    exchange.chmod(0o777)
+    (one,) = bad(found(course))
+    assert (one.level, "in place of the course's" in one.text) == ("fail", True)
+    subprocess.run(one.cure, shell=True, check=True)
+    assert bad(found(course)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [(0o2777, "others can list"), (0o2730, "students can't hand in"), (0o2733, "can take it away")],
+)
 def test_an_inbound_folder_with_another_mode(course, mode, said):
     inbound = course.parent / "exchange" / "test" / "inbound"
     inbound.mkdir(parents=True)
@@ -172,7 +184,7 @@ def test_an_inbound_folder_with_another_mode(course, mode, said):
     (one,) = bad(found(course))
     assert said in one.text
     subprocess.run(one.cure, shell=True, check=True)
-    assert stat.S_IMODE(inbound.stat().st_mode) == 0o2733
+    assert stat.S_IMODE(inbound.stat().st_mode) == 0o3733
     assert bad(found(course)) == []
 
 

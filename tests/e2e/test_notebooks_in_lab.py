@@ -1,0 +1,127 @@
+"""All notebooks in a student's JupyterLab: dark theme, a window of 1280×800, with deploy/student's settings.
+
+One widget is used by mouse and by keyboard. Released notebooks look the same; these are the source's, unrun.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "source/assignment2").glob("*.ipynb"))
+MILLISECONDS = 300_000
+DARK = {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}}
+NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Of a JupyterLab on a copy of the assignment."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "source/assignment2", folder / "work")
+    # What the package's own file switches on, also where the environment still has an older one.
+    (folder / "kit/jupyter_server_config.d").mkdir(parents=True)
+    shutil.copy(ROOT / "dl1/jupyter/dl1.json", folder / "kit/jupyter_server_config.d")
+    (folder / "kit/labconfig").mkdir()
+    (folder / "kit/labconfig/default_setting_overrides.json").write_text(json.dumps(DARK))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
+    command += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder / 'work'}"]
+    settings = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    settings["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(ROOT / "deploy/student"), str(folder / "kit")])
+    settings |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
+    settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=log)
+    try:
+        while True:
+            assert process.poll() is None, (folder / "log").read_text()
+            with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api"):
+                break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/lab"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    with playwright.sync_playwright() as started:
+        # As root Chromium runs without its own sandbox only; these pages are ours.
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        made = browser.new_page(viewport={"width": 1280, "height": 800})
+        made.set_default_timeout(MILLISECONDS)
+        made.goto(address)
+        made.locator("#jp-MainMenu").wait_for()
+        yield made
+        browser.close()
+
+
+def opened(page, address: str, notebook: Path) -> None:
+    page.goto(f"{address}/tree/{notebook.name}?reset")
+    page.locator(f"{NOTEBOOK} .jp-RenderedMarkdown h1").first.wait_for()
+
+
+def test_every_notebook_is_dark_and_fits_its_window(page, address):
+    for notebook in NOTEBOOKS:
+        opened(page, address, notebook)
+        look = page.evaluate(
+            """selector => {
+              const panel = document.querySelector(selector);
+              const right = panel.getBoundingClientRect().right + 1;
+              const wide = [...panel.querySelectorAll('.jp-RenderedMarkdown :is(img, p, table, h1, h2, h3)')]
+                .filter(one => one.getBoundingClientRect().right > right).map(one => one.outerHTML.slice(0, 80));
+              return [document.body.dataset.jpThemeLight, wide,
+                [...document.styleSheets].some(one => (one.href || '').includes('custom/custom.css'))];
+            }""",
+            NOTEBOOK,
+        )
+        assert look == ["false", [], True], notebook.name
+
+
+def test_the_menu_is_a_students_and_nothing_asks_for_news(page, address):
+    opened(page, address, NOTEBOOKS[0])
+    page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
+    entries = page.locator(".lm-Menu-item:visible").all_inner_texts()
+    page.keyboard.press("Escape")
+    assert [one.strip() for one in entries if one.strip()] == ["Assignment List"]
+    assert page.locator(".Toastify__toast").count() == 0
+
+
+def test_controls_and_picture_of_a_widget_are_seen_at_once_and_move(page, address):
+    opened(page, address, NOTEBOOKS[0])
+    cells = page.locator(f"{NOTEBOOK} .jp-CodeCell")
+    for number in (0, 1):
+        cells.nth(number).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+    picture = page.locator("img.dl1-drawing")
+    picture.wait_for()
+    box = page.locator(".jp-OutputArea-output:has(img.dl1-drawing)").bounding_box()
+    panel = page.locator(f"{NOTEBOOK}").bounding_box()
+    assert box["height"] < min(panel["height"], 679)
+    said = {picture.get_attribute("alt")}
+    page.get_by_role("button", name="Next").click()
+    page.wait_for_function("old => document.querySelector('img.dl1-drawing').alt !== old", arg=next(iter(said)))
+    said.add(picture.get_attribute("alt"))
+    page.locator(".jp-OutputArea-output [role=slider]").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("old => !old.includes(document.querySelector('img.dl1-drawing').alt)", arg=list(said))
