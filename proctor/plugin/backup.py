@@ -26,6 +26,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.plugin import busy, gradebook_file
+from proctor.plugin.gradebook_copy import snapshot
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.settings import Proctor
 from proctor.staff_files import share, staff_only
@@ -112,7 +113,7 @@ class Course:
             with tarfile.open(made, "w:gz") as archive:
                 _add(archive, _MANIFEST, json.dumps(manifest).encode())
                 if self._gradebook is not None:
-                    _snapshot(self._gradebook, Path(draft) / _GRADEBOOK)
+                    snapshot(self._gradebook, Path(draft) / _GRADEBOOK)
                     archive.add(Path(draft) / _GRADEBOOK, _GRADEBOOK)
                 for path in self._files():
                     archive.add(path, path.relative_to(self._root).as_posix(), recursive=False)
@@ -181,23 +182,16 @@ class Course:
             yield "the gradebook lies on a server: put it back with pg_restore"
 
     def _files(self) -> Iterator[Path]:
-        """Regular files of the staff's folders but those of a run, and the settings."""
+        """Regular files of the staff's folders but those of a run and drafts, and the settings."""
         for name in _FOLDERS:
             for path in sorted((self._root / name).rglob("*")):
-                hidden = any(part.startswith(".") for part in path.relative_to(self._root / name).parts)
+                # What was read, and former records, lie in hidden folders beside those of students.
+                parts = path.relative_to(self._root / name).parts
+                hidden = parts[0].startswith(".") or parts[-1].startswith(".")
                 if not hidden and path.is_file() and not path.is_symlink():
                     yield path
         if (self._root / _SETTINGS).is_file():
             yield self._root / _SETTINGS
-
-
-def _snapshot(source: Path, target: Path) -> None:
-    """A gradebook as it is at one moment, also while others write into it."""
-    with (
-        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as database,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        database.backup(copy)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
