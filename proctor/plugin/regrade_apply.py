@@ -15,10 +15,12 @@ from proctor.errors import ProctorError
 from proctor.intake.staging import state_of
 from proctor.jobs.doing import DONE
 from proctor.jobs.job import Done, Job, save
-from proctor.plugin import busy, regrade_former
+from proctor.plugin import busy, regrade_floor, regrade_former
 from proctor.plugin.autograde import Autograde
+from proctor.plugin.batch import UNTOUCHED
 from proctor.plugin.current import Current
 from proctor.plugin.finished import Finished
+from proctor.plugin.in_work import InWork
 from proctor.plugin.regrade_changes import Decision
 from proctor.plugin.regrade_kept import Looked
 from proctor.plugin.regrade_preview import digest_of
@@ -100,6 +102,10 @@ class Store(Autograde):
         regrade_former.keep(self._root, assignment_id, student_id, one.looked.reasons, one.decision.changes)
         return super().init_destination(assignment_id, student_id)
 
+    def take(self, work: InWork) -> Done:
+        """What of the preview is to be stored, and nothing of earlier corrections."""
+        return work.take()
+
     def make_job(self) -> Job:
         """The job, which has to be the one of the preview.
 
@@ -120,7 +126,14 @@ class Store(Autograde):
             # Other checks still stand by the former tests: it is to be graded again as before.
             done.write(done.state(), done.differences(), before, done.not_found())
         if done.state() is not None:
+            self._hold(student_id, one)
             self.stored.add(student_id)
+
+    def _hold(self, student: str, one: Planned) -> None:
+        """A question that was kept from losing points is that in later runs, too."""
+        if one.decision.held or not one.decision.left:
+            place = self._root, self.coursedir.assignment_id, student
+            regrade_floor.write(*place, one.looked.state, one.decision.held)
 
     def _refuse_changed(self, student: str, looked: Looked) -> None:
         assignment, names = self.coursedir.assignment_id, self._expected()
@@ -142,6 +155,7 @@ class Store(Autograde):
                 if one.decision.changes:
                     changes = one.decision.changes
                     regrade_former.keep(self._root, assignment, student, one.looked.reasons, changes)
+                self._hold(student, one)
                 if not one.decision.left:
                     made_with = one.looked.made_with or None
                     done.write(done.state(), done.differences(), made_with, done.not_found())
@@ -152,7 +166,7 @@ class Store(Autograde):
     def _print_table(self) -> None:
         for student, said in self._outcomes.items():
             if student not in self.stored:
-                self.left[student] = said
+                self.left[student] = said.removeprefix(f"{UNTOUCHED}: ")
 
 
 class _Results:

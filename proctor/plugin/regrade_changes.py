@@ -99,6 +99,7 @@ class Decision:
     Attributes:
         graded: by notebook what is to be stored.
         changes: of points, also those that are kept from changing.
+        held: of each question that loses nothing its notebook, and its former verdicts by cell.
         worded: checks with other words or another text, and the same points.
         left: whether checks that were not chosen would be judged differently.
         trouble: why nothing of it may be stored, in plain words; empty if it may.
@@ -107,6 +108,7 @@ class Decision:
     graded: dict[str, Graded] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     worded: list[Place] = field(default_factory=list)
+    held: list[dict[str, Any]] = field(default_factory=list)
     left: bool = False
     trouble: str = ""
 
@@ -132,9 +134,8 @@ def decide(former: Former, graded: Mapping[str, Graded], rules: Rules) -> Decisi
         decision.trouble = "another submission was collected, which counts as a whole: run this without --question"
         return decision
     for notebook, new in graded.items():
-        old = former.records.get(notebook)
         keep = _of_notebook(decision, former, notebook, new, rules)
-        decision.graded[notebook] = _with(new, old, keep) if keep else new
+        decision.graded[notebook] = with_verdicts(new, keep) if keep else new
     unjudged = [place[1] for place in _unjudged(former, decision.graded)]
     if unjudged:
         decision.trouble = f"not judged this time: {', '.join(unjudged)}"
@@ -180,7 +181,9 @@ def _of_notebook(decision: Decision, former: Former, notebook: str, new: Graded,
                     f"{number} is worth less than before, which --never-lower can't undo: give it its former points "
                     "in source/ again (and run generate_assignment --force), or leave --never-lower out"
                 )
-            keep |= {name: _noted(verdict) for name, verdict in kept.items()}
+            verdicts = {name: _noted(verdict) for name, verdict in kept.items()}
+            decision.held.append({"notebook": notebook, "verdicts": verdicts})
+            keep |= verdicts
             found = [replace(change, kept=change in counted) for change in found]
         decision.changes += found
     return keep
@@ -200,7 +203,7 @@ def _noted(verdict: Verdict) -> Verdict:
     return replace(verdict, notes=[*(note for note in verdict.notes if note != KEPT), KEPT])
 
 
-def _with(new: Graded, old: Record, verdicts: Mapping[str, Verdict]) -> Graded:
+def with_verdicts(new: Graded, verdicts: Mapping[str, Verdict]) -> Graded:
     """A grading in which some former verdicts stand: in its record, and in its notebook, of which nbgrader reads."""
     record = replace(new.record, verdicts={**new.record.verdicts, **verdicts})
     notebook = copy.deepcopy(new.notebook)

@@ -154,10 +154,12 @@ def draft(place: Path) -> OwnFolder:
     return OwnFolder(_DRAFT, place.parent, prefix)
 
 
-def keep(made: OwnFolder, place: Path) -> None:
-    """Put a preview that is complete in the place of an older one."""
-    shutil.rmtree(place, ignore_errors=True)
-    os.rename(made.path, place)
+def keep(made: OwnFolder, preview: Preview) -> None:
+    """Put a preview that is complete in the place of an older one; one that has nothing to store leaves no folder."""
+    shutil.rmtree(preview.folder, ignore_errors=True)
+    if preview.students:
+        write_index(made.path, preview)
+        os.rename(made.path, preview.folder)
     made.remove()
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbgrader.api import Gradebook
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
@@ -19,7 +20,7 @@ from traitlets.config import Config
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.intake.staging import state_of
-from proctor.jobs.job import Accident, Graded, Job
+from proctor.jobs.job import Accident, Done, Graded, Job
 from proctor.plugin import partial, points, regrade_kept
 from proctor.plugin.autograde import Autograde
 from proctor.plugin.current import Current
@@ -94,6 +95,7 @@ class LookAgain(Autograde):
         super().__init__(coursedir=scratch.coursedir, parent=app, config=scratch.config)
         self._real, self._students, self._kept_in = app.coursedir, students, folder
         self._closed = Autograde(coursedir=app.coursedir, parent=app)._private()
+        self.complete = False
         self._shows_hidden = shows_hidden(Proctor(parent=app), app.coursedir.assignment_id)
 
     def _private(self) -> list[Path]:
@@ -119,6 +121,10 @@ class LookAgain(Autograde):
         self._current.begin(student_id, done)
         self._work.before = self._work.same_as = done.state()
         return True
+
+    def take(self, work: InWork) -> Done:
+        """All of it as it is, whatever was kept of an earlier correction."""
+        return work.take()
 
     def make_job(self) -> Job:
         """The job as a run of autograding would give it; by its digest it is known again."""
@@ -160,6 +166,7 @@ class LookAgain(Autograde):
     def convert_notebooks(self) -> None:
         """Grade them; why one could not be is said in the preview."""
         super().convert_notebooks()
+        self.complete = True
         for student, looked in self._students.items():
             said = self._outcomes.get(student, "nobody has graded it")
             if said != "graded":
@@ -213,9 +220,12 @@ def choose(
     names = [name for name in names if real.notebook_id in ("*", name)]
     found: dict[str, Looked] = {}
     skipped: dict[str, str] = {}
-    excluded, same = (real.student_id_exclude or "").split(","), 0
-    for student in Standings(real, assignment).collected():
+    collected, excluded, same = Standings(real, assignment).collected(), (real.student_id_exclude or "").split(","), 0
+    for student in sorted({*collected, *wanted.students, *_graded(scratch.coursedir)}):
         if student in excluded or (wanted.students and student not in wanted.students):
+            continue
+        if student not in collected:
+            skipped[student] = "there is nothing of this student in submitted/; points stay as they are"
             continue
         done = Finished(root, assignment, student)
         submitted = Path(real.format_path(real.submitted_directory, student, assignment))
@@ -238,6 +248,11 @@ def choose(
         else:
             same += 1
     return found, skipped, same
+
+
+def _graded(coursedir: CourseDirectory) -> list[str]:
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        return [one.student.id for one in gradebook.assignment_submissions(coursedir.assignment_id)]
 
 
 def make(app: NbGrader, place: Path, wanted: Wanted) -> tuple[regrade_kept.Preview, int]:
@@ -265,12 +280,14 @@ def make(app: NbGrader, place: Path, wanted: Wanted) -> tuple[regrade_kept.Previ
             raise ProctorError(str(error).replace(scratch.coursedir.root, str(app.coursedir.root))) from error
         chosen, skipped, same = choose(app, scratch, current, wanted)
         if chosen:
-            LookAgain(app, scratch, chosen, folder.path).start()
+            run = LookAgain(app, scratch, chosen, folder.path)
+            run.start()
+            if not run.complete:
+                raise ProctorError("the preview was stopped, and nothing of it stays")
         cells = None if wanted.chosen is None else [list(one) for one in sorted(wanted.chosen)]
         words = (place, app.coursedir.notebook_id, time.time(), chosen, skipped, cells, wanted.never_lower)
         preview = regrade_kept.Preview(*words)
-        regrade_kept.write_index(folder.path, preview)
-        regrade_kept.keep(folder, place)
+        regrade_kept.keep(folder, preview)
         return preview, same
     finally:
         folder.remove()

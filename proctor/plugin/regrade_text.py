@@ -70,7 +70,7 @@ def _by_question(changes: list[Change]) -> Iterator[str]:
     for question in sorted({change.question for change in changes}):
         gains = [change.gain for change in changes if change.question == question]
         more, less = [one for one in gains if one > 0], [one for one in gains if one < 0]
-        words = [f"{len(more)} get more ({sum(more):+g})"] if more else []
-        words += [f"{len(less)} get less ({sum(less):+g})"] if less else []
+        words = [f"{len(more)} × more, {sum(more):+g} points in all"] if more else []
+        words += [f"{len(less)} × less, {sum(less):+g} points in all"] if less else []
         if words:
-            yield f"{question}: {', '.join(words)}"
+            yield f"{question}: {'; '.join(words)}"
