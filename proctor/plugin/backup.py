@@ -6,7 +6,6 @@ what was sealed, and the course's settings. The course secret is not in it: a ba
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -26,7 +25,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.plugin import busy, gradebook_file
-from proctor.plugin.gradebook_copy import snapshot
+from proctor.plugin.gradebook_copy import check_whole, snapshot
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.settings import Proctor
 from proctor.staff_files import share, staff_only
@@ -55,7 +54,9 @@ class _CourseApp(NbGrader):
                 print(line, flush=True)
         except ProctorError as error:
             self.fail(str(error))
-        except (OSError, sqlite3.Error, tarfile.TarError) as error:
+        except sqlite3.Error as error:
+            self.fail(f"nothing was saved: {gradebook_file.said(error, self.coursedir.db_url)}")
+        except (OSError, tarfile.TarError) as error:
             self.fail(f"{printable(self.extra_args[0])}: {error}; make room, or correct its rights")
 
     def done(self, course: Course, place: Path) -> Iterator[str]:
@@ -114,6 +115,8 @@ class Course:
                 _add(archive, _MANIFEST, json.dumps(manifest).encode())
                 if self._gradebook is not None:
                     snapshot(self._gradebook, Path(draft) / _GRADEBOOK)
+                    # A backup of a damaged one would take the place of those that are good.
+                    check_whole(Path(draft) / _GRADEBOOK)
                     archive.add(Path(draft) / _GRADEBOOK, _GRADEBOOK)
                 for path in self._files():
                     archive.add(path, path.relative_to(self._root).as_posix(), recursive=False)
@@ -155,11 +158,7 @@ class Course:
             )
         if self._gradebook is None:
             return
-        with contextlib.closing(sqlite3.connect(draft / _GRADEBOOK)) as database:
-            said = database.execute("PRAGMA integrity_check").fetchone()[0]
-            if said != "ok":
-                raise ValueError(f"its gradebook is damaged: {said}")
-            database.execute("SELECT count(*) FROM grade").fetchone()
+        check_whole(draft / _GRADEBOOK)
 
     def _swap(self, draft: Path) -> Iterator[str]:
         old = Path(tempfile.mkdtemp(prefix=time.strftime("before-restore-%Y-%m-%d-%H%M%S-"), dir=self._root))

@@ -43,6 +43,19 @@ def snapshot(source: Path, target: Path) -> None:
         database.backup(copy)
 
 
+def check_whole(copy: Path) -> None:
+    """Whether a copy is a gradebook without damage.
+
+    Raises:
+        sqlite3.Error: it isn't.
+    """
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        said = database.execute("PRAGMA integrity_check").fetchone()[0]
+        if said != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {said}")
+        database.execute("SELECT count(*) FROM grade").fetchone()
+
+
 def _from_server(db_url: str, target: Path) -> None:
     source, copy = create_engine(db_url), create_engine(f"sqlite:///{target}")
     try:

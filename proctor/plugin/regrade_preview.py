@@ -52,7 +52,9 @@ class Scratch:
             root = self._folder.path / "course"
             root.mkdir(mode=0o700)
             settings, course = Proctor(parent=app), Path(real.root).resolve()
-            shutil.chown(root, group=course.stat().st_gid)
+            if real.groupshared:
+                # To it the course secret belongs as well.
+                shutil.chown(root, group=course.stat().st_gid)
             source = Path(real.format_path(real.source_directory, ".", real.assignment_id))
             if not source.is_dir():
                 raise ProctorError(f"there is no assignment {printable(real.assignment_id)}: {source} is not there")

@@ -244,25 +244,30 @@ def test_what_changed_since_the_preview_is_left_as_it_is_and_named(course, capsy
     assert course.regrade() == 0
     said = capsys.readouterr().out
     assert "  ben  q2  2 → 0 of 2  another submission was collected; its test changed" in said
-    assert course.regrade("--cell=q2") == 1
+    # Of two submissions nobody gets the best of both.
+    assert course.regrade("--apply", "--cell=q1") == 1
     assert "another submission was collected, which counts as a whole" in capsys.readouterr().out
     # A test that is corrected once more was not in the preview.
-    assert course.regrade() == 0
     course.correct("assert 1")
     assert course.regrade("--apply") == 1
     assert course.points() == {"ada": 2, "ben": 2, "cyd": 2}
 
 
 def test_other_checks_stay_and_remain_to_be_graded(course, capsys):
-    course.correct("assert 2")
-    assert course.regrade("--cell=q1", "--student=ada", "--student=ben") == 0
+    notebook = source_notebook(hidden="assert 2")
+    for place, title in ((1, "## 2.6 Small numbers, (a) and (b)"), (3, "## 2.60 (a) Large numbers")):
+        notebook["cells"].insert(place, {"cell_type": "markdown", "id": f"t{place}", "metadata": {}, "source": title})
+    course.write_source(notebook)
+    assert course.regrade("--question=2.6", "--student=ada", "--student=ben") == 0
     assert "2 as they were" in capsys.readouterr().out
-    assert course.regrade("--apply", "--cell=q2") == 1
-    assert course.regrade("--apply", "--cell=q1") == 0
+    assert course.regrade("--apply", "--question=2.60") == 1
+    assert course.regrade("--apply", "--question=2.6") == 0
     assert course.points() == {"ada": 0, "ben": 2, "cyd": 2}
     capsys.readouterr()
-    assert course.regrade() == 0
-    assert "3 submissions were graded again" in capsys.readouterr().out
+    assert course.regrade("--question=2.60") == 0
+    said = capsys.readouterr().out
+    assert "3 submissions were graded again" in said
+    assert "  ada  2.60 (a) (q2)  0 → 2 of 2  its test changed\n" in said
 
 
 def test_what_we_could_not_judge_takes_no_points(course, capsys):
