@@ -42,7 +42,13 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Batch(TwoHalves):
-    """The loop, what it needs before each submission, and how it ends."""
+    """The loop, what it needs before each submission, and how it ends.
+
+    Attributes:
+        stays: what becomes of a run that is told to stop, in words.
+    """
+
+    stays = f"what was graded stays; {AGAIN} for the rest"
 
     @contextlib.contextmanager
     def running(self, staged: str) -> Iterator[None]:
@@ -72,7 +78,7 @@ class Batch(TwoHalves):
                 yield
             except KeyboardInterrupt:
                 self.stopping.end()
-                self.log.error("stopped by %s; what was graded stays; %s for the rest", self.stopping.name, AGAIN)
+                self.log.error("stopped by %s; %s", self.stopping.name, self.stays)
             except (ProctorError, OSError, DBAPIError) as error:
                 self._refuse(self.meaning(error))
             finally:

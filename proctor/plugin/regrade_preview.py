@@ -93,6 +93,8 @@ class LookAgain(Autograde):
         folder: for what comes of them.
     """
 
+    stays = "nothing was changed, and nothing of the preview stays"
+
     def __init__(self, app: NbGrader, scratch: Scratch, students: Mapping[str, Looked], folder: Path) -> None:
         super().__init__(coursedir=scratch.coursedir, parent=app, config=scratch.config)
         self._real, self._students, self._kept_in = app.coursedir, students, folder
