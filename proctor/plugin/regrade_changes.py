@@ -138,7 +138,9 @@ def decide(former: Former, graded: Mapping[str, Graded], rules: Rules) -> Decisi
         decision.graded[notebook] = with_verdicts(new, keep) if keep else new
     unjudged = [place[1] for place in _unjudged(former, decision.graded)]
     if unjudged:
-        decision.trouble = f"not judged this time: {', '.join(unjudged)}"
+        decision.trouble = (
+            f"not judged this time: {', '.join(unjudged)}; mend that, or take it as it is: nbgrader autograde"
+        )
     return decision
 
 

@@ -1,5 +1,6 @@
 """Grading again after a correction: a preview that writes nothing, and what is stored of it. A stand-in grades."""
 
+import json
 import os
 import shutil
 import signal
@@ -207,6 +208,9 @@ def test_what_was_shown_is_stored_without_grading_once_more_and_nothing_else_cha
     assert "(the tests of 2a changed)" in said
     assert "q2 (q2): 2 → 0 of 2: its test changed" in said
     assert kept.rpartition("/")[0] in said
+    course.app(ShowApp, "ben", ASSIGNMENT, "--json").start()
+    (one,) = json.loads(capsys.readouterr().out)[0]["former"]
+    assert (one["why"], one["changes"][0]["after"]) == (["the tests of 2a changed"], 0)
     assert course.regrade() == 0
     assert "3 not graded again: nothing has changed for them" in capsys.readouterr().out
     assert course.regrade("--apply") == 1
