@@ -148,7 +148,7 @@ class RegradeApp(NbGrader):
         for name, one in sorted(planned.items()):
             if why := one.decision.trouble or run.left.get(name, "" if name in run.stored else "not reached"):
                 print(f"not stored: {printable(name)}: {printable(why, 300)}")
-        said = f"stored: {len(written)} submissions have other verdicts, {len(run.stored) - len(written)} are as before"
+        said = f"stored: other verdicts of {len(written)}, the same as before of {len(run.stored) - len(written)}"
         print(f"{said}; the former records are kept (python -m proctor show STUDENT)")
         if written:
             print(

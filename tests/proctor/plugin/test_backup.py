@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 
 import pytest
 from course_folder import ROOT
@@ -151,7 +153,13 @@ def test_what_is_no_whole_backup_of_this_course_changes_nothing(graded, place, t
 def test_a_damaged_gradebook_takes_no_good_backups_place(graded, place, monkeypatch, capsys):
     saved(graded, place)
     path = graded.root / "gradebook.db"
-    path.write_bytes(path.read_bytes()[:4096] + bytes(range(256)) * (path.stat().st_size // 256 - 16))
+    # One page, without which points can still be read.
+    with closing(sqlite3.connect(path)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'comment'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with open(path, "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(range(256)) * (size // 256))
     (graded.root / "nbgrader_config.py").write_text(
         f"c = get_config()\nc.CourseDirectory.root = {str(graded.root)!r}\nc.CourseDirectory.course_id = 'test'\n"
         f"c.Proctor.secret = {str(graded.root.parent / 'secret')!r}\n"
