@@ -17,6 +17,11 @@ _COMMANDS = {
     "similar": ("proctor.plugin.similar", "SimilarApp", "ASSIGNMENT: rank pairs by likeness; files for JPlag, Dolos"),
     "backup": ("proctor.plugin.backup", "BackupApp", "FOLDER: save gradebook, records, seals and settings there"),
     "restore": ("proctor.plugin.backup", "RestoreApp", "FILE: put back what backup has written"),
+    "regrade": (
+        "proctor.plugin.regrade",
+        "RegradeApp",
+        "ASSIGNMENT: after a correction, say whose points change, and why; --apply stores it",
+    ),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),
     "show": ("proctor.plugin.show", "ShowApp", "STUDENT [ASSIGNMENT]: points by question, and what waits for a TA"),
 }

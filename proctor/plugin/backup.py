@@ -6,7 +6,6 @@ what was sealed, and the course's settings. The course secret is not in it: a ba
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -26,6 +25,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
 from proctor.plugin import busy, gradebook_file
+from proctor.plugin.gradebook_copy import check_whole, snapshot
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.settings import Proctor
 from proctor.staff_files import share, staff_only
@@ -54,7 +54,9 @@ class _CourseApp(NbGrader):
                 print(line, flush=True)
         except ProctorError as error:
             self.fail(str(error))
-        except (OSError, sqlite3.Error, tarfile.TarError) as error:
+        except sqlite3.Error as error:
+            self.fail(f"nothing was saved: {gradebook_file.said(error, self.coursedir.db_url)}")
+        except (OSError, tarfile.TarError) as error:
             self.fail(f"{printable(self.extra_args[0])}: {error}; make room, or correct its rights")
 
     def done(self, course: Course, place: Path) -> Iterator[str]:
@@ -112,7 +114,9 @@ class Course:
             with tarfile.open(made, "w:gz") as archive:
                 _add(archive, _MANIFEST, json.dumps(manifest).encode())
                 if self._gradebook is not None:
-                    _snapshot(self._gradebook, Path(draft) / _GRADEBOOK)
+                    snapshot(self._gradebook, Path(draft) / _GRADEBOOK)
+                    # A backup of a damaged one would take the place of those that are good.
+                    check_whole(Path(draft) / _GRADEBOOK)
                     archive.add(Path(draft) / _GRADEBOOK, _GRADEBOOK)
                 for path in self._files():
                     archive.add(path, path.relative_to(self._root).as_posix(), recursive=False)
@@ -154,11 +158,7 @@ class Course:
             )
         if self._gradebook is None:
             return
-        with contextlib.closing(sqlite3.connect(draft / _GRADEBOOK)) as database:
-            said = database.execute("PRAGMA integrity_check").fetchone()[0]
-            if said != "ok":
-                raise ValueError(f"its gradebook is damaged: {said}")
-            database.execute("SELECT count(*) FROM grade").fetchone()
+        check_whole(draft / _GRADEBOOK)
 
     def _swap(self, draft: Path) -> Iterator[str]:
         old = Path(tempfile.mkdtemp(prefix=time.strftime("before-restore-%Y-%m-%d-%H%M%S-"), dir=self._root))
@@ -181,23 +181,16 @@ class Course:
             yield "the gradebook lies on a server: put it back with pg_restore"
 
     def _files(self) -> Iterator[Path]:
-        """Regular files of the staff's folders but those of a run, and the settings."""
+        """Regular files of the staff's folders but those of a run and drafts, and the settings."""
         for name in _FOLDERS:
             for path in sorted((self._root / name).rglob("*")):
-                hidden = any(part.startswith(".") for part in path.relative_to(self._root / name).parts)
+                # What was read, and former records, lie in hidden folders beside those of students.
+                parts = path.relative_to(self._root / name).parts
+                hidden = parts[0].startswith(".") or parts[-1].startswith(".")
                 if not hidden and path.is_file() and not path.is_symlink():
                     yield path
         if (self._root / _SETTINGS).is_file():
             yield self._root / _SETTINGS
-
-
-def _snapshot(source: Path, target: Path) -> None:
-    """A gradebook as it is at one moment, also while others write into it."""
-    with (
-        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as database,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        database.backup(copy)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -22,9 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable
+from proctor.jobs.job import Done
 from proctor.plugin import busy, gradebook_file, last_words, room
 from proctor.plugin.in_work import InWork
 from proctor.plugin.progress import Progress, terminal
+from proctor.plugin.regrade_floor import hold
 from proctor.plugin.run_state import forget_killed
 from proctor.plugin.run_times import RunTimes
 from proctor.plugin.stopping import Stopping
@@ -35,11 +37,18 @@ from proctor.staff_files import make_top, staff_only
 from proctor.stations import timed
 
 AGAIN = "run this command again"
+UNTOUCHED = "not graded, its points are as they were"
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Batch(TwoHalves):
-    """The loop, what it needs before each submission, and how it ends."""
+    """The loop, what it needs before each submission, and how it ends.
+
+    Attributes:
+        stays: what becomes of a run that is told to stop, in words.
+    """
+
+    stays = f"what was graded stays; {AGAIN} for the rest"
 
     @contextlib.contextmanager
     def running(self, staged: str) -> Iterator[None]:
@@ -69,7 +78,7 @@ class Batch(TwoHalves):
                 yield
             except KeyboardInterrupt:
                 self.stopping.end()
-                self.log.error("stopped by %s; what was graded stays; %s for the rest", self.stopping.name, AGAIN)
+                self.log.error("stopped by %s; %s", self.stopping.name, self.stays)
             except (ProctorError, OSError, DBAPIError) as error:
                 self._refuse(self.meaning(error))
             finally:
@@ -206,7 +215,7 @@ class Batch(TwoHalves):
     def _taken(self, future: Future, work: InWork) -> None:
         try:
             future.result()
-            done = work.take()
+            done = self.take(work)
         except Exception:
             self._times.end(work.student)
             raise
@@ -219,6 +228,12 @@ class Batch(TwoHalves):
             if done.accident.error is None:
                 self.log.error(done.accident.details)
             raise done.accident.again()
+
+    def take(self, work: InWork) -> Done:
+        """What came of a job, with verdicts that a correction of a test has not taken away."""
+        done = work.take()
+        hold(self._root, work.assignment, work.student, work.staged.state, done)
+        return done
 
     @contextlib.contextmanager
     def _accidents(self, work: InWork) -> Iterator[None]:
@@ -251,7 +266,7 @@ class Batch(TwoHalves):
         return gradebook_file.cause(error) is not None or room.of_machine(error)
 
     def _so_far(self, student: str) -> str:
-        return self._reached.get(student, "not graded, its points are as they were")
+        return self._reached.get(student, UNTOUCHED)
 
     def _print_table(self) -> None:
         raise NotImplementedError

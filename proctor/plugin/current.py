@@ -85,6 +85,10 @@ class Current:
         """
         self._before[student], self._now[student], self._again[student] = done.made_with(), self._look(), again
 
+    def before(self, student: str) -> dict[str, Any] | None:
+        """What it was graded with before; None if that isn't known."""
+        return self._before.get(student)
+
     def made_with(self, student: str, names: Sequence[str]) -> dict[str, Any] | None:
         """What the submission of a student is graded with, after this run has graded some of its notebooks."""
         now, before = self._now.get(student), self._before.get(student)

@@ -27,7 +27,7 @@ SECONDS = 60.0
 _SECONDS_UNSAID = 2.0
 _MAGIC = b"SQLite format 3\0"
 _TABLES = {"assignment", "grade", "submitted_assignment", "student"}
-_RESTORE = "restore it from your backup"
+_RESTORE = "restore it from your backup (python -m proctor restore FILE)"
 
 
 def wait_for_others() -> None:

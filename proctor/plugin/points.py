@@ -56,14 +56,19 @@ def _waiting(coursedir: CourseDirectory, assignment: str, student: str) -> dict[
         return {one.id: (one.auto_score, one.needs_manual_grade) for one in grades}
 
 
-def changed_since(coursedir: CourseDirectory, assignment: str, student: str, notebooks: Sequence[str]) -> str:
+def changed_since(
+    coursedir: CourseDirectory, assignment: str, student: str, notebooks: Sequence[str], root: Path | None = None
+) -> str:
     """In plain words that the gradebook has other autograded points than the records of verdicts; empty if not.
 
     One that was put back from a backup has, and one that somebody wrote into.
+
+    Args:
+        root: of the course with the records, where the gradebook is a copy.
     """
     if not notebooks:
         return ""
-    root = Path(coursedir.root).resolve()
+    root = root or Path(coursedir.root).resolve()
     try:
         records = {name: verdict.load(verdict.record_path(root, assignment, student, name)) for name in notebooks}
         with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:

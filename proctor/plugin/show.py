@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from proctor.pages.report import Report
 from proctor.pages.report_text import report_lines
 from proctor.plugin import gradebook_file
 from proctor.plugin.lateness import Lateness
+from proctor.plugin.regrade_former import kept, kept_lines
 from proctor.plugin.reporting import report_of
 from proctor.plugin.standing import Standings
 from proctor.settings import Proctor
@@ -59,7 +61,9 @@ class ShowApp(NbGrader):
             self.fail(str(error))
         except DBAPIError as error:
             self.fail(gradebook_file.said(error, self.coursedir.db_url))
-        print(as_text(found, self.json), flush=True)
+        root = Path(self.coursedir.root).resolve()
+        former = {one.assignment: kept(root, one.assignment, one.student) for one in found}
+        print(as_text(found, self.json, former), flush=True)
 
     def fail(self, msg: str, *args: Any) -> None:
         """End with a line."""
@@ -101,8 +105,22 @@ def reports(coursedir: CourseDirectory, lateness: Lateness, student: str, assign
     return found
 
 
-def as_text(found: Sequence[Report], as_json: bool) -> str:
-    """All of it, for the terminal or as JSON."""
+def as_text(
+    found: Sequence[Report], as_json: bool, former: Mapping[str, Sequence[dict[str, Any]]] | None = None
+) -> str:
+    """All of it, for the terminal or as JSON.
+
+    Args:
+        former: by assignment the gradings that were replaced (`proctor.plugin.regrade_former.kept`).
+    """
+    former = former or {}
     if as_json:
-        return json.dumps([one.as_json() for one in found], indent=1, ensure_ascii=True)
-    return "\n\n".join("\n".join(report_lines(one)) for one in found)
+        made = []
+        for one in found:
+            replaced = [
+                {**old, "changes": [asdict(change) for change in old["changes"]]}
+                for old in former.get(one.assignment, ())
+            ]
+            made.append(one.as_json() | ({"former": replaced} if replaced else {}))
+        return json.dumps(made, indent=1, ensure_ascii=True)
+    return "\n\n".join("\n".join([*report_lines(one), *kept_lines(former.get(one.assignment, ()))]) for one in found)

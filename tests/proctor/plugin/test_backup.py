@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 
 import pytest
 from course_folder import ROOT
@@ -88,9 +90,18 @@ def test_a_lost_gradebook_and_settings_come_back(graded, place):
 
 
 def test_no_secret_and_nothing_of_students_is_in_it(graded, place):
+    # What was read, and records of former gradings, lie in hidden folders; locks are nobody's to keep.
+    hidden = {"hw/.read/ada.json", "hw/.former/ada/0001/2a.json", "hw/ada/.2a.json.draft", ".busy/1"}
+    for name in hidden:
+        path = graded.root / "proctor_records" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
     file = saved(graded, place)
     with tarfile.open(file) as archive:
         tops = {name.split("/")[0] for name in archive.getnames()}
+        kept = {name.removeprefix("proctor_records/") for name in archive.getnames()} & hidden
+    assert kept == {"hw/.read/ada.json", "hw/.former/ada/0001/2a.json"}
+    with tarfile.open(file) as archive:
         text = b"".join(archive.extractfile(one).read() for one in archive)
     assert tops == {"manifest.json", "gradebook.db", "proctor_records", "proctor_sealed", "nbgrader_config.py"}
     assert (graded.root.parent / "secret").read_text().strip().encode() not in text
@@ -139,11 +150,36 @@ def test_what_is_no_whole_backup_of_this_course_changes_nothing(graded, place, t
     assert not (tmp_path / "out").exists()
 
 
+def test_a_damaged_gradebook_takes_no_good_backups_place(graded, place, monkeypatch, capsys):
+    saved(graded, place)
+    path = graded.root / "gradebook.db"
+    # One page, without which points can still be read.
+    with closing(sqlite3.connect(path)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'comment'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with open(path, "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(range(256)) * (size // 256))
+    (graded.root / "nbgrader_config.py").write_text(
+        f"c = get_config()\nc.CourseDirectory.root = {str(graded.root)!r}\nc.CourseDirectory.course_id = 'test'\n"
+        f"c.Proctor.secret = {str(graded.root.parent / 'secret')!r}\n"
+    )
+    monkeypatch.chdir(graded.root)
+    backup.BackupApp.clear_instance()
+    with pytest.raises(SystemExit):
+        backup.BackupApp.launch_instance([str(place)])
+    backup.BackupApp.clear_instance()
+    said = capsys.readouterr().err
+    assert "nothing was saved: " in said
+    assert "the gradebook is damaged; move it away and restore it from your backup (python -m proctor restore" in said
+    assert len(list(place.iterdir())) == 1
+
+
 def test_nothing_half_is_left_of_a_backup_that_could_not_be_written(graded, place, monkeypatch):
     def full(*given):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(backup, "_snapshot", full)
+    monkeypatch.setattr(backup, "snapshot", full)
     with pytest.raises(OSError, match="No space"):
         list(course(graded).save(place))
     assert list(place.iterdir()) == []

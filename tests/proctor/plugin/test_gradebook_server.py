@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from proctor.errors import ProctorError
 from proctor.plugin import doctor_places, gradebook_file, last_words
+from proctor.plugin.gradebook_copy import copy_gradebook
 
 NUMBERS = itertools.count()
 
@@ -244,3 +245,20 @@ def test_two_graders_at_once_write_what_one_writes_into_a_file(server, tmp_path)
         assert any("graded" in log and student in log for log in said)
     assert whole(one.db_url) == whole(two.db_url)
     assert two.points() == {"ann": (2, 2, 2), "ben": (0, 0, 2), "cas": (2, 2, 2)}
+
+
+def test_it_can_be_copied_into_a_file(made, tmp_path):
+    _, url = made
+    with Gradebook(url, "test") as book:
+        book.add_assignment("hw")
+        book.add_notebook("2a", "hw")
+        book.add_grade_cell("q1", "2a", "hw", max_score=2, cell_type="code")
+        book.add_student("ada", first_name="Ада")
+        book.add_submission("hw", "ada")
+        book.find_grade("q1", "2a", "hw", "ada").manual_score = 1.5
+        book.db.commit()
+    copy_gradebook(url, tmp_path / "copy.db")
+    with Gradebook(f"sqlite:///{tmp_path / 'copy.db'}", "test") as copy, Gradebook(url, "test") as book:
+        for one in (copy, book):
+            grade = one.find_grade("q1", "2a", "hw", "ada")
+            assert (grade.manual_score, grade.max_score, grade.student.first_name) == (1.5, 2, "Ада")
