@@ -184,7 +184,9 @@ class Course:
         """Regular files of the staff's folders but those of a run, and the settings."""
         for name in _FOLDERS:
             for path in sorted((self._root / name).rglob("*")):
-                hidden = any(part.startswith(".") for part in path.relative_to(self._root / name).parts)
+                parts = path.relative_to(self._root / name).parts
+                # Folders of a run lie on top; below is what people did.
+                hidden = parts[0].startswith(".") or parts[-1].startswith(".") or path.suffix == ".lock"
                 if not hidden and path.is_file() and not path.is_symlink():
                     yield path
         if (self._root / _SETTINGS).is_file():
