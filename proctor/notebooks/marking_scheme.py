@@ -29,10 +29,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
-from proctor.notebooks.cells import scan_regions
+from proctor.notebooks.cells import grade_id, parts, scan_regions, source
 
 _NUMBER = r"\d+½?|½"
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
@@ -181,6 +181,15 @@ def count_words(answer: str, question: str = "") -> int:
     kept = "\n".join(line for line in answer[:_COUNTED].splitlines() if line.strip() not in given)
     plain = _TAG.sub(" ", _FORMULA.sub(" ", kept))
     return sum(any(map(str.isalnum, word)) for word in plain.split())
+
+
+def words_in(cells: Iterable[dict[str, Any]], name: str, question: str) -> int:
+    """Words of an answer: of its own cell, and of those that the student added for it."""
+    return sum(
+        count_words(source(cell), question)
+        for cell in cells
+        if cell["cell_type"] == "markdown" and (grade_id(cell) == name or name in parts(cell))
+    )
 
 
 def points_of(text: str) -> float:

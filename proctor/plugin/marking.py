@@ -13,7 +13,7 @@ from nbgrader.api import Comment, Grade, Gradebook, SubmittedNotebook
 
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
-from proctor.notebooks.marking_scheme import Item, Scheme, count_words, key_of, points_text, read_scheme
+from proctor.notebooks.marking_scheme import Item, Scheme, key_of, points_text, read_scheme
 from proctor.plugin.marks_file import Choice, Mark, MarksFile
 
 _OFFERED = 9
@@ -262,13 +262,3 @@ def first_of_question(cells: list[dict[str, Any]], number: int) -> int:
         if cell["cell_type"] == "markdown" and notebook_cells.source(cell).lstrip().startswith("#"):
             return before
     return max(0, number - 15)
-
-
-def words_in(cells: Iterable[Mapping[str, Any]], name: str, question: str) -> int:
-    """Words of an answer: of its own cell, and of those that the student added for it."""
-    return sum(
-        count_words(notebook_cells.source(dict(cell)), question)
-        for cell in cells
-        if cell["cell_type"] == "markdown"
-        and (notebook_cells.grade_id(dict(cell)) == name or name in notebook_cells.parts(dict(cell)))
-    )

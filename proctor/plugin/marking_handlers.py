@@ -23,7 +23,7 @@ from tornado import web
 
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
-from proctor.notebooks.marking_scheme import key_of, points_text
+from proctor.notebooks.marking_scheme import key_of, points_text, words_in
 from proctor.pages.drawer import drawer
 from proctor.plugin.marking import (
     FOLLOWS,
@@ -32,7 +32,6 @@ from proctor.plugin.marking import (
     essays_of,
     first_of_question,
     points_now,
-    words_in,
 )
 from proctor.plugin.marking_script import SCRIPT
 from proctor.settings import Proctor
