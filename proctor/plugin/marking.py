@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from proctor.notebooks.marking_scheme import Item, Scheme, key_of, points_text, 
 from proctor.plugin.marks_file import Choice, Mark, MarksFile
 
 _OFFERED = 9
+_HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 # What a change of the scheme does to an answer.
 FOLLOWS, TYPED, GONE = "follows", "typed", "gone"
 
@@ -259,6 +261,6 @@ def first_of_question(cells: list[dict[str, Any]], number: int) -> int:
         cell = cells[before]
         if notebook_cells.nbgrader_metadata(cell).get("grade"):
             return before + 1
-        if cell["cell_type"] == "markdown" and notebook_cells.source(cell).lstrip().startswith("#"):
+        if cell["cell_type"] == "markdown" and _HEADING.search(notebook_cells.source(cell)):
             return before
     return max(0, number - 15)

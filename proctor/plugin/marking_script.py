@@ -5,44 +5,14 @@ Staff's texts come drawn from the server; whatever a student or a TA has typed b
 
 import json
 
-STYLE = """
-.proctor-marking { border: 1px solid #31708f; border-radius: 4px; margin: 1em 0; padding: 0.6em 0.9em;
-  background: #fff; }
-.proctor-marking .head { display: flex; justify-content: space-between; gap: 1em; font-weight: bold; }
-.proctor-marking .over { color: #a94442; }
-.proctor-marking summary { cursor: pointer; font-weight: bold; display: list-item; }
-.proctor-marking details { margin: 0.4em 0; }
-.proctor-marking details > div { border-left: 3px solid #ccc; padding-left: 0.8em; }
-.proctor-marking button.item { display: flex; gap: 0.6em; width: 100%; text-align: left; border: 1px solid #ccc;
-  background: #fff; border-radius: 4px; padding: 0.25em 0.6em; margin-top: 0.3em; }
-.proctor-marking button.item.line { margin-left: 2.6em; width: calc(100% - 2.6em); border-style: dashed; }
-.proctor-marking button.item[aria-pressed=true] { background: #dff0d8; border-color: #3c763d; border-style: solid;
-  box-shadow: inset 4px 0 0 #3c763d; }
-.proctor-marking button.item.deduction[aria-pressed=true] { background: #f2dede; border-color: #a94442; }
-.proctor-marking kbd { background: #555; white-space: nowrap; align-self: flex-start; }
-.proctor-marking .points { font-weight: bold; min-width: 2em; }
-.proctor-marking p { margin: 0 0 0.2em; }
-.proctor-marking .offered button { display: block; margin-top: 0.2em; white-space: normal; text-align: left;
-  width: 100%; }
-.proctor-marking .said { min-height: 1.4em; margin-top: 0.4em; }
-.proctor-marking.active { box-shadow: 0 0 0 2px #31708f; }
-.proctor-marking table { border-collapse: collapse; } .proctor-marking td, .proctor-marking th { padding: 0.2em 0.6em;
-  border: 1px solid #ccc; }
-.proctor-marking img { max-width: 100%; }
-body.proctor-one .container { width: 98%; max-width: none; }
-body.proctor-one .input_area { max-height: 9em; overflow: auto; }
-@media (min-width: 1100px) {
-  body.proctor-one > .container { width: 57%; margin-left: 1%; padding: 0; }
-  body.proctor-one .proctor-marking { position: fixed; right: 1%; top: 60px; bottom: 10px; width: 40%; overflow: auto;
-    margin: 0; z-index: 5; }
-}
-"""
+from proctor.plugin.marking_style import STYLE
 
 _PROGRAM = """
 (function () {
 "use strict";
 var one = proctor_marking.cell || null;
-var panels = {}, waiting = Promise.resolve(), failed = false;
+// For comments given before.
+var LETTERS = "qwertyuio", panels = {}, waiting = Promise.resolve(), failed = false;
 var base = base_url + "/mark/" + [assignment_id, notebook_id].map(encodeURIComponent).join("/") + "/";
 
 function address(cell, where) {
@@ -72,12 +42,18 @@ function ask(method, url, body) {
     });
   });
 }
-function folded(title, html, open) {
+// What was opened or folded stays so for the next answers of the same question.
+function remembered(made, name, open) {
+  var key = "proctor-" + [assignment_id, notebook_id, name].join("/"), known = sessionStorage.getItem(key);
+  made.open = known === null ? open : known === "open";
+  made.addEventListener("toggle", function () { sessionStorage.setItem(key, made.open ? "open" : "folded"); });
+  return made;
+}
+function folded(title, html, open, cell) {
   if (!html) { return null; }
   var inside = make("div", {"class": "rendered_html", staff: html});
   var made = make("details", {}, [make("summary", {text: title}), inside]);
-  made.open = open;
-  return made;
+  return remembered(made, cell + "/" + title, open);
 }
 
 function Panel(cell, data) {
@@ -101,8 +77,8 @@ Panel.prototype.draw = function () {
       make("a", {href: one ? base : address(this.cell, "first"), text: data.marked + " of " + data.all + " marked"
         + (one ? "" : ": this question for all")})
     ]),
-    folded("Question", data.context, false),
-    folded("Model answer", data.model, true)
+    folded("Question", data.context, false, this.cell),
+    folded("Model answer", data.model, true, this.cell)
   ]);
   if (data.bonus !== null) {
     this.element.appendChild(make("p", {"class": "bonus", text: "A bonus of at most " + data.bonus + ": the items go "
@@ -124,13 +100,13 @@ Panel.prototype.draw = function () {
     data.anchors.forEach(function (anchor) {
       anchors.appendChild(make("div", {}, [make("b", {text: anchor.of}), make("div", {staff: anchor.html})]));
     });
-    this.element.appendChild(anchors);
+    this.element.appendChild(remembered(anchors, this.cell + "/anchors", false));
   }
   if (data.comments.length) {
     this.element.appendChild(make("details", {"class": "offered"}, [make("summary", {text: "Comments given before"})]
       .concat(data.comments.map(function (text, number) {
         var made = make("button", {type: "button", "class": "btn btn-default btn-xs"},
-          [make("kbd", {text: "Alt+" + (number + 1)}), document.createTextNode(" " + text)]);
+          [make("kbd", {text: LETTERS[number]}), document.createTextNode(" " + text)]);
         made.onclick = function () { that.offer(number); };
         return made;
       }))));
@@ -227,7 +203,8 @@ Panel.prototype.again = function () {
   function list(changes) {
     var counted = {};
     changes.forEach(function (change) {
-      var line = change.how === "follows" ? change.before + " → " + change.after : change.how === "typed"
+      var line = change.how === "follows" && change.before === change.after ? change.after + " stays, with new words"
+        : change.how === "follows" ? change.before + " → " + change.after : change.how === "typed"
         ? change.before + " stays: typed by hand" : change.before + " stays: its item is not in the scheme any more";
       counted[line] = (counted[line] || 0) + 1;
     });
@@ -276,11 +253,13 @@ function pressed(event) {
   if (!panel || typing || event.ctrlKey || event.metaKey) { return; }
   var digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code), number = digit && Number(digit[1]) - 1;
   var does = null;
-  if (digit && event.altKey) { does = function () { panel.offer(number); }; }
-  else if (digit && number < 0) { does = function () { panel.put({}); }; }
+  if (event.altKey) { return; }
+  if (digit && number < 0) { does = function () { panel.put({}); }; }
   else if (digit && event.shiftKey) { does = function () { panel.turn(number); }; }
   else if (digit) { does = function () { panel.toggle(number, -1); }; }
-  else if (one && !event.altKey && !event.shiftKey) {
+  else if (!event.shiftKey && event.key.length === 1 && LETTERS.indexOf(event.key) >= 0) {
+    does = function () { panel.offer(LETTERS.indexOf(event.key)); };
+  } else if (one && !event.shiftKey) {
     does = {
       n: function () { go("next"); }, p: function () { go("prev"); },
       c: function () { panel.comment.focus(); },
@@ -300,6 +279,12 @@ function pressed(event) {
   }
 }
 
+// The whole answer if it fits, with what stands above it; else its beginning.
+function show(place) {
+  var box = place.getBoundingClientRect(), top = window.scrollY;
+  window.scrollTo(0, Math.max(0, Math.min(top + box.top - 70, top + box.bottom - window.innerHeight + 20)));
+}
+
 function begin() {
   document.head.appendChild(make("style", {text: STYLE}));
   document.addEventListener("keydown", pressed, true);
@@ -309,6 +294,7 @@ function begin() {
     formgrader.navigateTo = function (where) {
       return where ? address(one, where.indexOf("prev") === 0 ? "prev" : "next") : address(one, "");
     };
+    formgrader.scrollToLastSelected = function () { this.setCurrentIndex(); };
     $("li.previous a").attr("href", address(one, "prev")).removeAttr("title");
     // The number of a submission is the same for all questions.
     $(".panel-title .pull-right").remove();
@@ -329,6 +315,7 @@ function begin() {
     if (one && !panels[one]) { throw new Error("this answer has no marking scheme in the source notebook"); }
     var focused = formgrader.last_selected, panel = panels[one] || (focused && holding(focused));
     if (panel) { choose(panel); }
+    if (one) { show(panels[one].place); }
     document.body.setAttribute("data-marking", "ready");
     // Drawn now, it is there at once when it is asked for.
     if (one) { fetch(address(one, "next"), {credentials: "same-origin"}).catch(function () {}); }
