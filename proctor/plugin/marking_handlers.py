@@ -183,12 +183,14 @@ class _Marks(_Course, BaseApiHandler):
         marks = question.file.load()
         mark = marks.get(student)
         now = points_now(grade, scheme)
+        typed = question.is_typed(grade, mark, scheme)
         every = question.grades()
         panel |= {
             "limit": scheme.limit,
             "bonus": scheme.total if scheme.bonus else None,
-            "given": None if mark is None else {one.item: one.line for one in mark.choices},
-            "typed": question.is_typed(grade, mark, scheme),
+            # Points that were typed, or taken away, since then are not those of the items.
+            "given": None if mark is None or typed or now is None else {one.item: one.line for one in mark.choices},
+            "typed": typed,
             "points": None if now is None else points_text(now),
             "comments": question.offered(student),
             "changed": len([one for one in question.changes(scheme) if one.how == FOLLOWS]),

@@ -340,12 +340,12 @@ def test_an_answer_is_marked_by_keys_and_the_next_one_follows(browser, addresses
     page, seen = opened.page, []
 
     def wait_for(score: str) -> None:
-        page.wait_for_function(f"formgrader.grades.at(0).get('manual_score') === {score}")
+        page.wait_for_function(f"() => formgrader.grades.at(0).get('manual_score') === {score}")
 
     for _ in range(2):
         page.wait_for_selector("body[data-marking=ready]")
-        page.wait_for_function("formgrader.grades.loaded && formgrader.comments.loaded && MathJax.loaded")
-        page.wait_for_function("document.activeElement === document.body")
+        page.wait_for_function("() => formgrader.grades.loaded && formgrader.comments.loaded && MathJax.loaded")
+        page.wait_for_function("() => document.activeElement === document.body")
         seen.append(page.url)
         for key, score in [("1", "1.5"), ("2", "2"), ("Shift+Digit1", "1"), ("2", "0.5"), ("1", "1.5"), ("1", "null")]:
             page.keyboard.press(key)
@@ -381,5 +381,5 @@ def test_a_page_with_all_answers_has_a_panel_before_each(browser, addresses):
     assert "It is" in panel.locator("details").nth(1).inner_text()
     assert panel.evaluate("one => one.nextElementSibling.querySelector('#q1') !== null")
     panel.locator("button.item").nth(2).click()
-    page.wait_for_function("formgrader.grades.at(0).get('manual_score') !== null")
+    page.wait_for_function("() => formgrader.grades.at(0).get('manual_score') !== null")
     page.close()
