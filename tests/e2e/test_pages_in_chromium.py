@@ -45,16 +45,6 @@ LONG_TEXT = f"`{LONG['without-blanks']}` and\n\n```\n{LONG['without-blanks']}\n`
 TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
 
 
-SCHEME = """\
-*Your answer, at most 5 words:*
-### BEGIN SOLUTION
-It is $x^2$.
-#### Marking scheme (2)
-
-- 1½: the **square**
-  - ½: no reason
-- ½: the rest
-### END SOLUTION"""
 AXE = "axe-core/axe.min.js"
 AXE_PLACES = [one / "node_modules" for one in Path(__file__).resolve().parents]
 QUESTIONS = (
@@ -83,16 +73,6 @@ def notebook() -> dict:
     return made
 
 
-def write_scheme(course: Path) -> None:
-    """The instructor's notebook of this course: how q1 is marked."""
-    cell = nbformat.v4.new_code_cell(SCHEME, id="q1")
-    flags = {"grade": True, "solution": True, "locked": False, "task": False, "schema_version": 3}
-    cell.metadata["nbgrader"] = {**flags, "grade_id": "q1", "points": 2}
-    path = course / "source" / "hw" / "ex.ipynb"
-    path.parent.mkdir(parents=True)
-    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory):
     """Where the two pages are, by name."""
@@ -118,7 +98,6 @@ def addresses(tmp_path_factory):
             server.wait()
             address = server.submit("ada", content=json.dumps(notebook()))
             other = server.submit("zoe", "*another one*")
-            write_scheme(server.folder)
             with Gradebook(f"sqlite:///{server.folder / 'gradebook.db'}", "test") as gradebook:
                 gradebook.update_or_create_student("bob", first_name="Bob")
                 gradebook.update_or_create_student("cyd", first_name="Cyd", last_name="Vries, de")
@@ -333,53 +312,3 @@ def test_the_fields_of_a_student_without_a_name_stay_empty(browser, addresses):
     page = Opened(browser, f"{addresses['server']}/formgrader/manage_students").page
     page.locator("tbody tr", has_text="ada").locator(".edit a").click()
     assert page.locator("input.modal-last-name").input_value() == ""
-
-
-def test_an_answer_is_marked_by_keys_and_the_next_one_follows(browser, addresses):
-    opened = Opened(browser, f"{addresses['server']}/formgrader/mark/hw/ex/q1/")
-    page, seen = opened.page, []
-
-    def wait_for(score: str) -> None:
-        page.wait_for_function(f"() => formgrader.grades.at(0).get('manual_score') === {score}")
-
-    for _ in range(2):
-        page.wait_for_selector("body[data-marking=ready]")
-        page.wait_for_function("() => formgrader.grades.loaded && formgrader.comments.loaded && MathJax.loaded")
-        page.wait_for_function("() => document.activeElement === document.body")
-        seen.append(page.url)
-        for key, score in [("1", "1.5"), ("2", "2"), ("Shift+Digit1", "1"), ("2", "0.5"), ("1", "1.5"), ("1", "null")]:
-            page.keyboard.press(key)
-            wait_for(score)
-        page.keyboard.press("0")
-        wait_for("0")
-        page.keyboard.press("1")
-        wait_for("1.5")
-        assert page.locator("textarea.comment").input_value() == "- **1½ of 1½**: the **square**"
-        assert page.locator("input.score").input_value() == "1.5"
-        assert page.locator(".proctor-marking math").count() == 1
-        assert page.locator(".proctor-marking b, .proctor-marking strong").first.inner_text() == "square"
-        with page.expect_navigation():
-            page.keyboard.press("n")
-    assert len(set(seen)) == 2
-    assert page.url.endswith("/formgrader/mark/hw/ex/")
-    assert "2 of 2" in page.locator("table").inner_text()
-    assert opened.errors == []
-    submission = seen[0].split("/")[-2]
-    status = page.evaluate(
-        "id => fetch('/formgrader/api/marking/' + id, {method: 'PUT', body: '{}'}).then(one => one.status)", submission
-    )
-    # Without the token of the page nobody writes.
-    assert status == 403
-    page.close()
-
-
-def test_a_page_with_all_answers_has_a_panel_before_each(browser, addresses):
-    page = Opened(browser, addresses["other"]).page
-    page.wait_for_selector("body[data-marking=ready]")
-    panel = page.locator(".proctor-marking")
-    assert panel.count() == 1
-    assert "It is" in panel.locator("details").nth(1).inner_text()
-    assert panel.evaluate("one => one.nextElementSibling.querySelector('#q1') !== null")
-    panel.locator("button.item").nth(2).click()
-    page.wait_for_function("() => formgrader.grades.at(0).get('manual_score') !== null")
-    page.close()
