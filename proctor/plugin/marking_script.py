@@ -312,7 +312,9 @@ function begin() {
       var panel = new Panel(name, found.cells[name]);
       if (panel.place) { panels[name] = panel; panel.draw(); }
     });
-    if (one && !panels[one]) { throw new Error("this answer has no marking scheme in the source notebook"); }
+    if (one && !panels[one]) {
+      throw new Error("the source notebook has none for this answer, or this notebook has no such answer");
+    }
     var focused = formgrader.last_selected, panel = panels[one] || (focused && holding(focused));
     if (panel) { choose(panel); }
     if (one) { show(panels[one].place); }
