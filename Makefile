@@ -13,7 +13,7 @@ DL1_SOURCES := $(shell find dl1 -name '*.py' -o -path 'dl1/data/*.txt')
 ENV := .venv/.installed
 DL1 := .venv/.dl1-installed
 
-.PHONY: help demo test test-fast lab check misconceptions mutants rewritten wheel clean distclean
+.PHONY: help demo test test-fast lab check misconceptions mutants rewritten bundle wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,12 @@ mutants: $(DL1) ## change every reference answer by rule; print which changes no
 
 rewritten: $(DL1) ## write every reference answer in other ways by rule; print which of them lose points
 	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions --rewritten $(ARGS)
+
+bundle: $(ENV) ## one archive for students, of release/: notebooks, wheel, requirements, start page; in dist/
+	@rm -f dist/dl1-*.whl
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1
+	@rm -rf dl1/build dl1/*.egg-info
+	@$(VENV_PYTHON) -m deploy.bundle $(ARGS)
 
 wheel: $(ENV) ## dl1 as one file for students, in dist/
 	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1

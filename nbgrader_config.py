@@ -81,7 +81,10 @@ c.Proctor.limits = {"cell_cpu_seconds": CELL_TIMEOUT}
 c.Proctor.warm = [
     *("IPython.core.interactiveshell", "torch", "torchvision.datasets", "torchvision.transforms.functional"),
     *("torch_geometric.nn", "torch_geometric.io", "torch.utils.tensorboard", "safetensors.torch", "pandas"),
-    *("sklearn.datasets", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets"),
+    *("sklearn.datasets", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets", "anywidget"),
+    *("IPython.core.magics", "IPython.core.completerlib", "IPython.core.logger", "sqlite3"),
+    *("dl1.contract.checks", "dl1.notebook.export", "dl1.notebook.methods", "dl1.gpt.session"),
+    *("dl1.gpt.widgets.sampling_sliders", "dl1.graphs.widgets.bot_demo", "dl1.padding.training"),
 ]
 # Typical wrong answers: whoever hands in one of them reads its hint on the feedback page.
 c.Proctor.misconceptions = "misconceptions"

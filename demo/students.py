@@ -26,13 +26,13 @@ MISCONCEPTIONS = (
     "adjacency-transposed",
     "slope-001",
 )
-# What REFERENCE hands in beside the notebooks: a trained model. MISTAKES has trained nothing.
+# What REFERENCE hands in beside the notebooks: trained networks. MISTAKES has trained nothing.
 HANDED_IN = Path(__file__).resolve().parent / "handed_in"
-OF_THE_RUN = "q2_7_"
+OF_THE_RUN = ("q1_1a_table_values", "q1_1c_compare_values", "q2_7_")
 
 REASONS = {
     REFERENCE: "every autograded point",
-    MISTAKES: "all but those of the six checks with a mistake, and of 2.7, because nothing was trained",
+    MISTAKES: "all but those of the six checks with a mistake, and of 1.1 and 2.7 where something was to be trained",
     UNTOUCHED: "nothing was filled in",
 }
 
@@ -82,7 +82,7 @@ def fill_in(fetched: Path, answers: Mapping[str, str]) -> None:
 
 
 def hand_in_run(assignment: Path) -> None:
-    """Put the trained model beside a student's notebooks."""
+    """Put the trained networks beside a student's notebooks."""
     shutil.copytree(HANDED_IN / "runs", assignment / "runs", dirs_exist_ok=True)
 
 

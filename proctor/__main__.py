@@ -13,6 +13,8 @@ _COMMANDS = {
         "MistakesApp",
         "ASSIGNMENT: count the catalogued mistakes of all students; --promote",
     ),
+    "report": ("proctor.plugin.report", "ReportApp", "ASSIGNMENT: a page on totals, questions, markers and what waits"),
+    "similar": ("proctor.plugin.similar", "SimilarApp", "ASSIGNMENT: rank pairs by likeness; files for JPlag, Dolos"),
     "backup": ("proctor.plugin.backup", "BackupApp", "FOLDER: save gradebook, records, seals and settings there"),
     "restore": ("proctor.plugin.backup", "RestoreApp", "FILE: put back what backup has written"),
     "doctor": ("proctor.plugin.doctor", "DoctorApp", "look whether the course can be graded here"),

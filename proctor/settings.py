@@ -69,7 +69,7 @@ class Proctor(Configurable):
 
     warm = List(
         Unicode(),
-        default_value=["IPython.core.interactiveshell", "torch"],
+        default_value=["IPython.core.interactiveshell", "IPython.core.magics", "IPython.core.completerlib", "torch"],
         help="Modules that are imported once and not for each notebook: those that the course's notebooks and checks "
         "use, and that start no threads when they are imported. An empty list: each notebook starts from nothing, "
         "which takes longer.",

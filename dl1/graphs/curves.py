@@ -39,11 +39,14 @@ def plot_curves(trainings: Sequence[Training]) -> Figure:
 
 
 def accuracy_table(trainings: Sequence[Training]) -> pd.DataFrame:
-    """Test accuracy in percent, mean ± standard deviation over the initialisations, beside the published one."""
+    """Test accuracy in percent, mean ± standard deviation over the initialisations, beside the published one.
+
+    As in part 1 the deviation divides by the number of initialisations.
+    """
     rows = []
     for training in trainings:
         values = 100 * torch.tensor(training.test_accuracies(), dtype=torch.float64)
-        spread = f" ± {values.std():.1f}" if len(values) > 1 else ""
+        spread = f" ± {values.std(correction=0):.1f}" if len(values) > 1 else ""
         recipe = RECIPES[training.recipe]
         rows.append(
             {

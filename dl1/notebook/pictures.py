@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dl1.contract.unfinished import explained
@@ -17,6 +18,10 @@ from dl1.contract.unfinished import explained
 # Blue and vermilion of Okabe and Ito's palette, told apart with every common kind of colour vision.
 AGREES, DIFFERS = "#0072B2", "#D55E00"
 _ANNOTATED = 64
+# Of the panels of a comparison, in inches: a cell, the tallest and the widest, what a title or an error needs, gaps.
+_CELL, _HIGHEST, _WIDEST = 0.5, 3.0, 10.0
+_NARROWEST, _LOWEST, _BETWEEN = 1.9, 1.2, 0.55
+_TITLE_WIDTH = 26
 
 
 def compare(
@@ -43,18 +48,21 @@ def compare(
     # Copies, because code that changes its input in place must not change what it is compared with.
     expected = expected.detach().clone()
     panels = [*inputs.items(), ("expected", expected)]
-    figure, axes = plt.subplots(
-        1, len(panels) + 1, figsize=(3.1 * (len(panels) + 1), 3.1), layout="constrained", squeeze=False
-    )
-    for axis, (name, value) in zip(axes[0], panels, strict=False):
-        heat_map(axis, value, name)
+    shapes = [tuple(_matrix(value).shape) for _, value in [*panels, panels[-1]]]
+    figure, axes = _equal_cells(shapes, bool(title))
+    for axis, (name, value) in zip(axes, panels, strict=False):
+        heat_map(axis, value, "\n".join(textwrap.wrap(name, width=_TITLE_WIDTH)))
     result, problem = _evaluate(yours, expected)
     if result is None:
-        _draw_problem(axes[0][-1], problem)
+        _draw_problem(axes[-1], problem)
     else:
-        _draw_compared(axes[0][-1], result, expected, tolerance)
-    for axis in axes[0][-2:]:
-        axis.set(xlabel=columns, ylabel=rows)
+        _draw_compared(axes[-1], result, expected, tolerance)
+    for axis, shape in zip(axes, shapes, strict=True):
+        # An input of the same shape has the same axes.
+        if axis.images and shape == shapes[-1]:
+            axis.set(xlabel=columns, ylabel=rows)
+        if axis.images:
+            axis.set_aspect("equal")
     if title:
         figure.suptitle(title)
     plt.show()
@@ -63,8 +71,30 @@ def compare(
         plt.close(figure)
 
 
+def _equal_cells(shapes: list[tuple[int, int]], titled: bool) -> tuple[Figure, list[Axes]]:
+    """A figure with axes (rows, columns) side by side whose cells all have one size, with their upper edges in line."""
+    high = max(rows for rows, _ in shapes)
+    cell = min(_CELL, _HIGHEST / high, _WIDEST / sum(columns for _, columns in shapes))
+    slots = [max(columns * cell, _NARROWEST) for _, columns in shapes]
+    width = sum(slots) + _BETWEEN * (len(slots) + 1)
+    above = 0.5 + (0.35 if titled else 0)
+    height = above + max(high * cell, _LOWEST) + 0.55
+    figure = plt.figure(figsize=(width, height))
+    axes, left = [], _BETWEEN
+    for (rows, columns), slot in zip(shapes, slots, strict=True):
+        box = (left + (slot - columns * cell) / 2, height - above - rows * cell, columns * cell, rows * cell)
+        left += slot + _BETWEEN
+        axes.append(figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height)))
+    return figure, axes
+
+
 def _draw_problem(axis: Axes, problem: str) -> None:
-    axis.set(title="yours", xticks=[], yticks=[], box_aspect=1)
+    axis.set(xticks=[], yticks=[])
+    axis.set_title("yours", fontsize=10)
+    # Room for the words, whatever the matrix would have had.
+    box, (width, height) = axis.get_position(), axis.figure.get_size_inches()
+    wide, high = max(box.width, _NARROWEST / width), max(box.height, _LOWEST / height)
+    axis.set_position(((box.x0 + box.x1 - wide) / 2, box.y1 - high, wide, high))
     # Not parsed, because matplotlib would read $ as the beginning of a formula.
     style = {"ha": "center", "va": "center", "color": DIFFERS, "fontsize": 9, "parse_math": False}
     axis.text(0.5, 0.5, problem, transform=axis.transAxes, **style)

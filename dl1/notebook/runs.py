@@ -92,6 +92,11 @@ def save_result(path: Path, result: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
 
 
+def is_share(value: Any) -> bool:
+    """Whether a value of a result is a number from 0 to 1."""
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
 def load_result(path: Path) -> dict[str, Any] | None:
     """A result written by :func:`save_result`; None if there is none.
 

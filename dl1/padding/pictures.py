@@ -14,6 +14,7 @@ from dl1.data.squares import squares
 from dl1.padding.nets import CONV_TYPES, PADDING, PaddingNet
 
 _COLOURS = ("#0072B2", "#D55E00")
+_GUESS = "#F0E442"
 
 
 def show_samples(columns: int = 6) -> Figure:
@@ -30,13 +31,16 @@ def show_samples(columns: int = 6) -> Figure:
     return figure
 
 
-def accuracy_chart(tables: Mapping[str, pd.DataFrame], note: str = "") -> Figure:
+def accuracy_chart(
+    tables: Mapping[str, pd.DataFrame], note: str = "", guesses: Mapping[str, Mapping[str, float]] | None = None
+) -> Figure:
     """Mean and standard deviation of validation and test accuracy as bars.
 
     Args:
         tables: by name of the net, a row per conv_type and the columns "validation mean", "validation std", "test
             mean" and "test std", in percent.
         note: what stands in the title, such as "quick profile".
+        guesses: by name of the net, what was expected of the test accuracy of each conv_type, drawn as diamonds.
     """
     figure, axes = plt.subplots(
         1, len(tables), figsize=(6.2 * len(tables), 3.6), layout="constrained", squeeze=False, sharey=True
@@ -48,6 +52,17 @@ def accuracy_chart(tables: Mapping[str, pd.DataFrame], note: str = "") -> Figure
             axis.bar(places, means, 0.4, yerr=deviations, color=colour, label=split, capsize=3)
             for place, mean in zip(places, means, strict=True):
                 axis.text(place, min(mean, 100) + 1.5, f"{mean:.0f}", ha="center", fontsize=8)
+        guessed = [(place, (guesses or {}).get(net_type, {}).get(name)) for place, name in enumerate(table.index)]
+        if guessed := [(place + 0.2, guess) for place, guess in guessed if guess is not None]:
+            axis.scatter(
+                *zip(*guessed, strict=True),
+                marker="D",
+                s=45,
+                color=_GUESS,
+                edgecolor="black",
+                zorder=3,
+                label="your guess",
+            )
         axis.set(title=net_type, xticks=range(len(table)), ylim=(0, 112), xlabel="conv_type")
         axis.set_xticklabels(table.index)
     axes[0, 0].set_ylabel("accuracy (%)")
@@ -87,7 +102,7 @@ def border_maps(image: torch.Tensor, seed: int = 0) -> Figure:
         below.imshow(maps[conv_type], cmap="magma", vmin=0, vmax=largest)
         below.set(xticks=[], yticks=[], xlabel=f"{len(maps[conv_type])} × {len(maps[conv_type])}")
     axes[0, 0].set_ylabel("what layer 1 reads")
-    axes[1, 0].set_ylabel("what layer 3 answers")
+    axes[1, 0].set_ylabel("layer 3, untrained,\nsame random kernels")
     return figure
 
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from dl1.errors import CourseError
 from dl1.notebook import runs
 from dl1.notebook.devices import fastest_precision
+from dl1.padding.kept_nets import KEPT_SEED, keep_weights, packed, weights_file
 from dl1.padding.nets import CONV_TYPES, NET_TYPES
 from dl1.padding.training import train_net
 
@@ -78,12 +79,14 @@ def train_configurations(
         (net_type, conv_type, seed, chosen.epochs)
         for conv_type in conv_types
         for seed in range(chosen.initialisations)
-        if seed not in kept[conv_type]
+        if seed not in kept[conv_type] or not _has_weights(folder, net_type, conv_type, seed, chosen.epochs)
     ]
     total = len(conv_types) * chosen.initialisations
     with tqdm(total=total, initial=total - len(missing), desc=net_type, unit="net") as progress:
-        for (_, conv_type, seed, epochs), run in _trained(missing, processes):
+        for (_, conv_type, seed, epochs), run, weights in _trained(missing, processes):
             kept[conv_type][seed] = run
+            if seed == KEPT_SEED:
+                keep_weights(folder / weights_file(net_type, conv_type, epochs), weights)
             _save(folder, net_type, conv_type, epochs, kept[conv_type])
             runs.log_curves(EXPERIMENT, f"{net_type}-{conv_type}-{seed}", {"validation loss": run["curve"]})
             progress.set_postfix_str(f"{conv_type}: {run['test']:.1%} of the test set")
@@ -100,7 +103,24 @@ def result_file(net_type: str, conv_type: str, epochs: int) -> str:
     return f"{net_type}-{conv_type}-{epochs}-epochs.json"
 
 
-def _trained(jobs: Sequence[tuple], processes: int | None) -> Iterator[tuple[tuple, dict[str, Any]]]:
+def kept_results(folder: Path, net_type: str, conv_type: str) -> tuple[int, dict[int, dict[str, Any]]]:
+    """Epochs at most and the runs by seed of the largest profile with results of a configuration; 0 and none without.
+
+    Raises:
+        CourseError: a file with results is damaged.
+    """
+    for epochs in sorted({profile.epochs for profile in PROFILES.values()}, reverse=True):
+        if found := _load(folder, net_type, conv_type, epochs):
+            return epochs, dict(sorted(found.items()))
+    return 0, {}
+
+
+def _has_weights(folder: Path, net_type: str, conv_type: str, seed: int, epochs: int) -> bool:
+    """Whether nothing is missing beside the result of a seed: results of an older version have no weights."""
+    return seed != KEPT_SEED or (folder / weights_file(net_type, conv_type, epochs)).exists()
+
+
+def _trained(jobs: Sequence[tuple], processes: int | None) -> Iterator[tuple[tuple, dict[str, Any], bytes]]:
     if not jobs:
         return
     if torch.cuda.is_available():
@@ -119,19 +139,16 @@ def _one_thread() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _train(job: tuple, device: str = "cpu") -> tuple[tuple, dict[str, Any]]:
+def _train(job: tuple, device: str = "cpu") -> tuple[tuple, dict[str, Any], bytes]:
     net_type, conv_type, seed, epochs = job
-    _, run = train_net(net_type, conv_type, seed, epochs, device, fastest_precision(device))
-    return job, run
+    net, run = train_net(net_type, conv_type, seed, epochs, device, fastest_precision(device))
+    return job, run, packed(net)
 
 
 def _handed_in(folder: Path, net_type: str, conv_types: Sequence[str]) -> Results:
-    results = Results()
-    most = sorted({profile.epochs for profile in PROFILES.values()}, reverse=True)
-    for conv_type in conv_types:
-        found = (_load(folder, net_type, conv_type, epochs) for epochs in most)
-        run = next(filter(None, found), {})
-        results[conv_type] = [run[seed] for seed in sorted(run)]
+    results = Results(
+        {conv_type: list(kept_results(folder, net_type, conv_type)[1].values()) for conv_type in conv_types}
+    )
     counts = {len(found) for found in results.values()}
     if 0 in counts:
         print(f"{net_type}: no complete results were handed in; one batch of images is trained for what is missing.")
@@ -170,7 +187,7 @@ def _load(folder: Path, net_type: str, conv_type: str, epochs: int) -> dict[int,
 
 
 def _is_accuracy(run: dict[str, Any]) -> bool:
-    return all(isinstance(run[split], (int, float)) and 0 <= run[split] <= 1 for split in ("validation", "test"))
+    return all(runs.is_share(run[split]) for split in ("validation", "test"))
 
 
 def _save(folder: Path, net_type: str, conv_type: str, epochs: int, found: dict[int, dict[str, Any]]) -> None:

@@ -164,11 +164,13 @@ class Record:
     """All verdicts on one student's notebook.
 
     Attributes:
-        digest: SHA-256 of the submitted notebook file, in hexadecimal; empty if none was submitted.
+        digest: SHA-256 that stands for the submission and the notebook, in hexadecimal.
         engine: version of this package.
         sandbox: kind of sandbox that it ran in, "bwrap" or "none".
         points: by grade_id of every test cell, what it is worth.
         notes: plain lines for staff about the notebook.
+        file: SHA-256 of the notebook's file as it was handed in, in hexadecimal; empty if there was none, None in a
+            record that is older than this. Set where the file is, by whoever has given the job away.
     """
 
     assignment: str
@@ -180,6 +182,7 @@ class Record:
     points: dict[str, float]
     verdicts: dict[str, Verdict]
     notes: list[str] = field(default_factory=list)
+    file: str | None = None
 
     def __post_init__(self) -> None:
         if set(self.points) != set(self.verdicts):
@@ -287,6 +290,7 @@ def from_content(content: Any, problem: str) -> Record:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProctorError(problem) from error
     texts = (record.assignment, record.student, record.notebook, record.digest, record.engine, record.sandbox)
+    texts += () if record.file is None else (record.file,)
     if not (_all(texts, str) and _all(record.notes, str) and _all(record.points.values(), int, float)):
         raise ProctorError(problem)
     return record

@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from dl1.merging.notebook_file import may_be_notebook
 from proctor.errors import ProctorError
 from proctor.intake.copier import Caps, Taken, printable, read_file
 from proctor.intake.importance import importance
 from proctor.intake.inert import stored_name
-from proctor.intake.notebook_file import may_be_notebook
 from proctor.intake.tarballs import as_zip
 
 # Of an archive: its table of contents, which is read into memory.

@@ -18,6 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dl1.merging.notebook_file import printable
 from proctor.errors import ProctorError
 from proctor.intake.importance import importance, is_last
 from proctor.intake.inert import handed_in_name, stored_path
@@ -292,9 +293,3 @@ def _is_folder(descriptor: int, name: str) -> bool:
         return stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
     except OSError:
         return False
-
-
-def printable(name: str, limit: int = 120) -> str:
-    """A file name that can stand in a line of text."""
-    shown = "".join(c if c.isprintable() else "?" for c in name.encode("utf-8", "replace").decode())
-    return shown if len(shown) <= limit else shown[:limit] + "…"

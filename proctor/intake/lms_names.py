@@ -94,6 +94,11 @@ def whose(one: Claim, roster: Iterable[Student]) -> tuple[str | None, str]:
     # Whose number is known and another one is nobody of this name.
     others = [student for student in roster if not (one.number and student.lms_id)]
     named = [student.id for student in others if _squeezed(one.who) in _names(student)]
+    if not named and one.system == MOODLE:
+        # Where groups hand in, their name and a hyphen stand before the student's; both may have more hyphens.
+        parts = one.who.split("-")
+        ends = {_squeezed("-".join(parts[number:])) for number in range(1, len(parts))}
+        named = [student.id for student in others if _full_names(student) & ends]
     numbered = [student.id for student in roster if one.number and one.number == student.id]
     if numbered and (not named or numbered[0] in named):
         return numbered[0], ""
@@ -103,15 +108,22 @@ def whose(one: Claim, roster: Iterable[Student]) -> tuple[str | None, str]:
         return named[0], ""
     if named:
         return None, f"{one.who} may be {', '.join(sorted(named))}; give their numbers (lms_user_id) in the roster"
+    if other := next((student for student in roster if _squeezed(one.who) in _names(student)), None):
+        return None, (
+            f"{other.id} has this name, and another number in the roster ({other.lms_id}; here it is {one.number}); if "
+            "the roster's number is none of this system's files, leave lms_user_id out of it"
+        )
     return None, f"nobody in the roster is called {one.who}"
 
 
 def _names(student: Student) -> set[str]:
-    first, last = _squeezed(student.first_name), _squeezed(student.last_name)
     found = {_squeezed(student.id), _squeezed(student.email), _squeezed(student.email.partition("@")[0])}
-    if first and last:
-        found |= {first + last, last + first}
-    return found - {""}
+    return (found | _full_names(student)) - {""}
+
+
+def _full_names(student: Student) -> set[str]:
+    first, last = _squeezed(student.first_name), _squeezed(student.last_name)
+    return {first + last, last + first} if first and last else set()
 
 
 def _squeezed(text: str) -> str:

@@ -8,23 +8,23 @@ untouched notebook, with a plain line that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from proctor.intake import notebook_file
-from proctor.intake.answers import Answers, layout
+from dl1.merging import notebook_file
+from dl1.merging.answers import Answers, layout
+from dl1.merging.expected import Expected
+from dl1.merging.labels import label, with_own_parts
+from dl1.merging.notebook_file import MAX_BYTES
+from dl1.merging.places import Submitted
+from dl1.merging.submitted import cells_of
 from proctor.intake.attached import for_pages, pictures_apart
-from proctor.intake.expected import Expected, expected_cells
-from proctor.intake.labels import label, with_own_parts
-from proctor.intake.notebook_file import MAX_BYTES
-from proctor.intake.places import Submitted
+from proctor.intake.expected import expected_cells
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks import purposes
 from proctor.pages.notes import note_metadata
 
 MAX_CELLS = 3_000
-MAX_SOURCE = 2**20
 
 
 @dataclass
@@ -133,7 +133,7 @@ def _submitted_cells(submitted: bytes | None, notes: list[str]) -> list[Submitte
     content = _parsed(submitted, notes)
     if content is None:
         return None
-    found = list(_cells_of(content))
+    found = list(cells_of(content))
     if len(found) > MAX_CELLS:
         notes.append(f"the notebook has more than {MAX_CELLS} cells; the rest was left out")
         del found[MAX_CELLS:]
@@ -153,36 +153,3 @@ def _parsed(submitted: bytes, notes: list[str]) -> dict[str, Any] | None:
         return content
     notes.append("the notebook's file can't be read as a notebook; all its questions count as unanswered")
     return None
-
-
-def _cells_of(content: dict[str, Any]) -> Iterator[Submitted]:
-    cells = content.get("cells")
-    if type(cells) is not list:
-        # nbformat 3 has sheets of cells, and "input" for the source of a code cell
-        sheets = content.get("worksheets")
-        sheets = sheets if type(sheets) is list else []
-        cells = [c for s in sheets if type(s) is dict and type(s.get("cells")) is list for c in s["cells"]]
-    for cell in cells:
-        if type(cell) is not dict:
-            continue
-        metadata = cell.get("metadata")
-        nbgrader = metadata.get("nbgrader") if type(metadata) is dict else None
-        name = nbgrader.get("grade_id") if type(nbgrader) is dict else None
-        # Editors that drop metadata keep the cell's id, which is the grade_id in the released notebook; others move it.
-        names = [name, cell.get("id"), metadata.get("id") if type(metadata) is dict else None]
-        kind = cell.get("cell_type")
-        yield Submitted(
-            tuple(name for name in names if type(name) is str),
-            kind if type(kind) is str else "",
-            _text(cell.get("source", cell.get("input", ""))),
-        )
-
-
-def _text(source: Any) -> str:
-    if type(source) is list:
-        source = "".join(part for part in source if type(part) is str)
-    if type(source) is not str:
-        return ""
-    # A lone surrogate can't be written to any file.
-    source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    return source[:MAX_SOURCE]

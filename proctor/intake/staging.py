@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from dl1.merging.matching import AS_CHECKPOINT, MISSING, UNREADABLE, Matched, match_files
+from dl1.merging.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.archives import is_archive, is_other_archive
 from proctor.intake.copier import Caps, Taken, copy_tree, look, printable, read_file
 from proctor.intake.inert import OF_NBGRADER, SUBMISSION_SECRET, TIMESTAMP, handed_in_name, run_by_tools, stored_path
-from proctor.intake.matching import AS_CHECKPOINT, MISSING, UNREADABLE, Matched, match_files
-from proctor.intake.notebook_file import MAX_FILE, may_be_notebook
 from proctor.intake.unpacked import Unpacked, lay_up
 
 # As `nbgrader submit` writes it: 64 random bytes.

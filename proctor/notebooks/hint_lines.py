@@ -6,19 +6,17 @@ text: whatever else reads a submission sees a cell without them.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dl1.merging.hint_lines import LINE, without_lines
+from dl1.merging.hint_lines import MARKER as MARKER
 from proctor.errors import ProctorError
 from proctor.notebooks.cells import scan_regions
 
 FOLDER = "sealed"
-# As the package of checks has it, which loads torch.
-MARKER = "# Sealed hints: "
-_LINE = re.compile(rf"{re.escape(MARKER)}[A-Za-z0-9+/=]+")
 _HEAD = "# Made by `python -m proctor.catalogue --seal`, and given to students at release. Don't edit.\n"
 
 
@@ -56,7 +54,7 @@ def read_sealed(file: Path) -> dict[str, SealedHints]:
             f"{file}: can't be read ({error}); remove it, and run: python -m proctor.catalogue --seal"
         ) from None
     for name, one in found.items():
-        if type(one.made_of) is not str or type(one.line) is not str or one.line and not _LINE.fullmatch(one.line):
+        if type(one.made_of) is not str or type(one.line) is not str or one.line and not LINE.fullmatch(one.line):
             raise ProctorError(
                 f"{file}: {name} has no sealed hints; remove the file, and run: python -m proctor.catalogue --seal"
             )
@@ -84,13 +82,6 @@ def with_line(source: str, line: str) -> str:
     lines = without_lines(source).split("\n")
     lines.insert(1 if lines[0].startswith("#") else len(lines), line)
     return "\n".join(lines)
-
-
-def without_lines(source: str) -> str:
-    """A text without sealed hints."""
-    if MARKER not in source:
-        return source
-    return "\n".join(line for line in source.split("\n") if not _LINE.fullmatch(line.rstrip()))
 
 
 def public_part(source: str) -> str:

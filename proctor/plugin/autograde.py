@@ -37,6 +37,7 @@ from proctor.plugin.in_work import files_in
 from proctor.plugin.known_mistakes import known_mistakes
 from proctor.plugin.lateness import Lateness
 from proctor.plugin.prepare import prepare
+from proctor.plugin.reports_folder import FOLDER as REPORTS
 from proctor.plugin.run_times import graded, unfinished
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.plugin.surroundings import surroundings
@@ -99,7 +100,7 @@ class Autograde(Batch):
         """What nobody in a sandbox may see, beside the course secret."""
         folders = self.coursedir
         names = [folders.source_directory, folders.submitted_directory, folders.autograded_directory]
-        names += [folders.feedback_directory, verdict.FOLDER, SEALED, Exchange(parent=self).root]
+        names += [folders.feedback_directory, verdict.FOLDER, SEALED, REPORTS, Exchange(parent=self).root]
         database = gradebook_file.path_of(folders.db_url)
         names += [Proctor(parent=self).misconceptions] if Proctor(parent=self).misconceptions else []
         return [self._root / name for name in [*names, *([database] if database else [])]]

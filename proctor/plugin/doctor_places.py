@@ -15,6 +15,7 @@ from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.plugin import gradebook_file
 from proctor.plugin.findings import Finding, fail, members, ok, open_to_all, reached_by_all, warn
+from proctor.plugin.reports_folder import FOLDER as REPORTS
 from proctor.plugin.sealed import FOLDER as SEALED
 from proctor.secret import group_name
 from proctor.settings import Proctor
@@ -103,7 +104,7 @@ def exchange(root: Path, course: str, shared: bool) -> Iterator[Finding]:
 
 def _of_staff(coursedir: CourseDirectory, root: Path) -> list[Path]:
     names = [coursedir.source_directory, coursedir.submitted_directory, coursedir.autograded_directory]
-    names += [coursedir.feedback_directory, verdict.FOLDER, SEALED]
+    names += [coursedir.feedback_directory, verdict.FOLDER, SEALED, REPORTS]
     database = gradebook_file.path_of(coursedir.db_url)
     found = [root / name for name in names]
     found += [root / database] if database is not None else []

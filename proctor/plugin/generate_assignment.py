@@ -11,8 +11,10 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import ClearMarkScheme
 from traitlets import default
 
+from proctor.errors import ProctorError
 from proctor.plugin import busy
 from proctor.plugin.agreement import cell_changes, listed
+from proctor.plugin.given_out import write_given_out
 from proctor.plugin.hint_cells import RESOURCE, SealHints, lines_of
 from proctor.settings import Proctor
 
@@ -60,6 +62,10 @@ class GenerateAssignment(NbgraderGenerateAssignment):
                     )
         self._hints = lines_of(Proctor(parent=self), self.coursedir, self.log.warning)
         super().start()
+        try:
+            write_given_out(self.coursedir)
+        except ProctorError as error:
+            self._refuse(str(error))
 
     def init_single_notebook_resources(self, notebook_filename: str) -> dict[str, Any]:
         """What the steps are given; with the sealed hints of the notebook."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,12 @@ class InWork:
         """What the steps after the run need."""
         found = self.done.found.get(notebook) if self.done else None
         answers = reading.digests(self.rebuilt[notebook].notebook, self.staged.pictures)
-        return {"root": root, "answers": answers, "graded": found if isinstance(found, Graded) else None}
+        graded = found if isinstance(found, Graded) else None
+        if graded is not None:
+            # Whatever the process that did the job says of it: the file lies here.
+            file = self.staged.matched.digests.get(notebook, "")
+            graded = replace(graded, record=replace(graded.record, file=file))
+        return {"root": root, "answers": answers, "graded": graded}
 
     def close(self) -> None:
         """It is done with: others may work on it, and nothing of it lies anywhere but in the course."""

@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from nbgrader.apps.baseapp import NbGrader, nbgrader_aliases, nbgrader_flags
 from sqlalchemy.exc import DBAPIError
@@ -94,7 +95,8 @@ def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
     """
     folder = verdict.record_path(root, assignment, "student", "notebook").parents[1]
     found, lines = [], []
-    for path in sorted(folder.glob("*/*.json")):
+    # What lies in hidden folders is no student's: what was read, verdicts that were kept.
+    for path in sorted(folder.glob("[!.]*/*.json")):
         if path.name in OTHERS:
             continue
         try:
@@ -104,8 +106,45 @@ def records(root: Path, assignment: str) -> tuple[list[Record], list[str]]:
     return found, lines
 
 
+class Mistake(NamedTuple):
+    """What students of a notebook have got wrong in the same way.
+
+    Attributes:
+        said: in a line.
+        sure: how many have made it.
+        perhaps: how many more may have, or another one that answers alike.
+        named: it is one of the catalogue.
+    """
+
+    notebook: str
+    said: str
+    sure: int
+    perhaps: int
+    named: bool
+
+    def line(self) -> str:
+        """With its numbers."""
+        if not self.named:
+            joined = "" if self.said.startswith("answered alike") else "unexplained: "
+            return f"{_people(self.sure)} {joined}{self.said}"
+        perhaps = [f"({_people(self.perhaps)} perhaps)"] if self.perhaps else []
+        return f"{' '.join([*([_people(self.sure)] if self.sure else []), *perhaps])}: {self.said}"
+
+
 def mistakes(found: Iterable[Record]) -> list[str]:
-    """The report, in lines: by notebook the mistakes, those of most students first, then failures without a name.
+    """The report, in lines: by notebook the mistakes, those of most students first, then failures without a name."""
+    found = list(found)
+    every = counted(found)
+    lines: list[str] = []
+    for notebook in sorted({record.notebook for record in found}):
+        own = [one for one in every if one.notebook == notebook]
+        lines.append(f"{notebook}:{'' if own else ' no failed check'}")
+        lines += [f"  {one.line()}" for one in own]
+    return lines
+
+
+def counted(found: Iterable[Record]) -> list[Mistake]:
+    """All mistakes, by notebook those of the catalogue first, and of these those of most students.
 
     Those who answered alike are counted together, and one of them is named. The others who fail a check in the same
     way, at the same point of it, are counted together too; one by one they may be different mistakes.
@@ -114,9 +153,7 @@ def mistakes(found: Iterable[Record]) -> list[str]:
     hints: dict[tuple[str, str], str] = {}
     unsure: dict[tuple[str, str], set[str]] = defaultdict(set)
     alike: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    notebooks = []
     for record in found:
-        notebooks.append(record.notebook)
         for name, one in record.verdicts.items():
             if one.passed or one.kind in _NO_MISTAKE:
                 continue
@@ -129,25 +166,19 @@ def mistakes(found: Iterable[Record]) -> list[str]:
     unexplained: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for key, who in alike.items():
         unexplained[key if key[-1] and len(who) > 1 else (*key[:-1], "")] |= who
-    lines: list[str] = []
-    for notebook in sorted(set(notebooks)):
-        keys = sorted({key for key in (*students, *unsure) if key[0] == notebook}, key=lambda k: (-len(students[k]), k))
-        own = sorted((key for key in unexplained if key[0] == notebook), key=lambda k: (-len(unexplained[k]), k))
-        lines.append(f"{notebook}:{'' if keys or own else ' no failed check'}")
-        for key in keys:
-            sure, maybe = len(students[key]), len(unsure[key] - students[key])
-            count = " ".join([*([_people(sure)] if sure else []), *([f"({_people(maybe)} perhaps)"] if maybe else [])])
-            lines.append(f"  {count}: {key[1]}: {hints[key]}")
-        for key in own:
-            _, cell, kind, what, answer = key
-            said = " ".join(verdict.plain(what, verdict.MAX_NAME).split()) or "a check"
-            people = _people(len(unexplained[key]))
-            if answer:
-                one = printable(min(unexplained[key]))
-                lines.append(f"  {people} answered alike on {cell}, unexplained: {said}: {kind} (one is {one})")
-            else:
-                lines.append(f"  {people} unexplained: {cell}: {said}: {kind}")
-    return lines
+    made = []
+    for key in sorted({*students, *unsure}, key=lambda key: (key[0], -len(students[key]), key)):
+        sure = students[key]
+        made.append(Mistake(key[0], f"{key[1]}: {hints[key]}", len(sure), len(unsure[key] - sure), True))
+    for key in sorted(unexplained, key=lambda key: (key[0], -len(unexplained[key]), key)):
+        notebook, cell, kind, what, answer = key
+        said = " ".join(verdict.plain(what, verdict.MAX_NAME).split()) or "a check"
+        line = f"{cell}: {said}: {kind}"
+        if answer:
+            one = printable(min(unexplained[key]))
+            line = f"answered alike on {cell}, unexplained: {said}: {kind} (one is {one})"
+        made.append(Mistake(notebook, line, len(unexplained[key]), 0, False))
+    return made
 
 
 def _people(count: int) -> str:

@@ -141,7 +141,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
                 f"the feedback; hand {folder} over in another way"
             )
         report = self._report(student, lateness)
-        names = {one.name for one in report.notebooks if one.digest} if report else set()
+        names = {one.name for one in report.notebooks} if report else set()
         names &= {page.stem for page in pages}
         for page in pages:
             target = Path(self.dest_path) / f"{notebook_hash(secret=secret, notebook_id=page.stem)}.html"

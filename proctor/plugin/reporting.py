@@ -108,7 +108,7 @@ def notebook_report(
         questions=_questions(notebook, cells, record, open_cells(root, assignment, student, notebook)),
         penalty=penalty or 0.0,
         accidents=tuple(accidents(cells)),
-        digest=record.digest if record else "",
+        digest=(record.digest if record.file is None else record.file) if record else "",
     )
 
 

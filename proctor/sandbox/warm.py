@@ -24,14 +24,14 @@ from typing import IO, Any
 
 import psutil
 
-from proctor.sandbox import warm_entry
+from proctor.sandbox import memory_image, warm_entry
 from proctor.sandbox.bubblewrap import WORK, Sandbox
 from proctor.sandbox.limits import Limits, Usage
 from proctor.sandbox.measure import OWN_FOLDERS
 from proctor.sandbox.mounts import Mount
 from proctor.sandbox.process import Running
 
-_ENTRY = "/opt/proctor/warm_entry.py"
+_ENTRY, _BESIDE = "/opt/proctor/warm_entry.py", "/opt/proctor/memory_image.py"
 # What one message can carry, and one descriptor of the archive and one for output.
 MOST_SOCKETS = 250
 FIRST_DESCRIPTOR = 3
@@ -146,7 +146,8 @@ class _Warm:
     """A sandbox in which a process imports libraries, waits, and forks."""
 
     def __init__(self, sandbox: Sandbox, key: tuple, modules: list[str]) -> None:
-        mounts = [*sandbox.mounts, Mount(Path(warm_entry.__file__).resolve(), _ENTRY)]
+        programs = {warm_entry.__file__: _ENTRY, memory_image.__file__: _BESIDE}
+        mounts = [*sandbox.mounts, *(Mount(Path(file).resolve(), place) for file, place in programs.items())]
         self.sandbox = Sandbox(sandbox.kind, sandbox.limits, sandbox.mounts, None, sandbox.environment)
         self.key = key
         self.modules = modules

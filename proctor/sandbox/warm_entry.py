@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import random
@@ -44,8 +45,7 @@ _LONGEST_MESSAGE = 2**20
 _MOST_DESCRIPTORS = 253
 _FIRST_DESCRIPTOR = 3
 _SECONDS_TO_DIE = 10
-_LARGE_PAGE = 2**21
-_MADV_HUGEPAGE, _MADV_COLLAPSE = 14, 25
+_TRIES = 3
 
 
 class _Filter(ctypes.Structure):
@@ -63,7 +63,6 @@ def main(control: int) -> None:
     wire = socket.socket(fileno=control)
     told, _ = _receive(wire)
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     sys.path[:0] = told["path"]
     # Imports leave hardly anything to collect, and looking for it would take a part of their time.
     gc.disable()
@@ -72,7 +71,9 @@ def main(control: int) -> None:
     # What is here stays; forks share its memory as long as nobody counts references in it.
     gc.collect()
     gc.freeze()
-    _in_large_pages(libc)
+    _in_a_file()
+    # Only one that may be read can look at its own pages; from here on others live beside it.
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     _send(wire, {"ready": True, "missing": missing, "threads": len(os.listdir("/proc/self/task"))})
     request, descriptors = _serve(wire, libc, told)
     program = types.ModuleType("__main__")
@@ -91,20 +92,17 @@ def _imported(name: str) -> bool:
     return True
 
 
-def _in_large_pages(libc: Any) -> None:
-    """Put what this process holds into large pages, where the kernel has them: a fork then copies far fewer entries."""
-    with open("/proc/self/maps") as file:
-        places = [line.split() for line in file if " rw-p " in line]
-    for span, _, _, _, file_number, *name in places:
-        if file_number != "0" or name not in ([], ["[heap]"]):
-            continue
-        first, last = (int(one, 16) for one in span.split("-"))
-        first, last = -(-first // _LARGE_PAGE) * _LARGE_PAGE, last // _LARGE_PAGE * _LARGE_PAGE
-        if first < last:
-            place = ctypes.c_void_p(first), ctypes.c_size_t(last - first)
-            # An older kernel knows the first one alone, and one without large pages none of them: nothing is lost.
-            libc.madvise(*place, _MADV_HUGEPAGE)
-            libc.madvise(*place, _MADV_COLLAPSE)
+def _in_a_file() -> None:
+    """Let forks map only what they touch of the memory of this process, where that can be had."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "memory_image.py")
+    spec = importlib.util.spec_from_file_location("_memory_image", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for _ in range(_TRIES):
+        # Without it everything works, and takes longer.
+        with contextlib.suppress(AttributeError, OSError):
+            module.move_to_file()
+            return
 
 
 def _serve(wire: socket.socket, libc: Any, told: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:

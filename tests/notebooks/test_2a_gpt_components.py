@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from dl1.gpt.kv_cache import CachedReader, measure_cache, plot_cache
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.code import bound_names
@@ -209,6 +211,34 @@ def test_model_works_for_texts_shorter_than_its_block_and_on_both_paths(gpt, abs
         block.self_attention.use_flash_attn = True
     # two float32 computations of numbers below 1
     torch.testing.assert_close(model(idx), logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("abs_emb", [False, True])
+def test_a_text_read_token_by_token_with_a_cache_gives_the_same_logits(gpt, abs_emb):
+    torch.manual_seed(0)
+    config = gpt.GPTConfig(n_layer=2, n_head=4, n_embd=48, vocab_size=11, block_size=16, abs_emb=abs_emb)
+    model = gpt.GPT(config).eval()
+    for weight in model.parameters():
+        # As they begin, weights are so small that a wrong position would hardly show.
+        torch.nn.init.normal_(weight, std=0.3)
+    idx = torch.randint(0, 11, (3, 9))
+    reader = CachedReader(model)
+    found = torch.stack([reader.read(idx[:, t : t + 1]) for t in range(9)], dim=1)
+    # two float32 computations of numbers of some tens
+    torch.testing.assert_close(found, model(idx), rtol=1e-3, atol=1e-3)
+    assert [tuple(part.shape) for part in reader.kept[1]] == [(3, 4, 9, 12)] * 2
+
+
+def test_cost_of_a_token_is_told_with_what_is_kept(gpt, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    found = measure_cache(gpt.GPT, gpt.GPTConfig)
+    # Keys and values of four layers with 128 channels, four bytes each.
+    assert found.kept == [length * 2 * 4 * 128 * 4 / 1e6 for length in (4, 8)]
+    assert found.difference < 1e-4
+    assert len(str(found).splitlines()) == 4
+    (axis,) = plot_cache(found).axes
+    assert [len(line.get_xdata()) for line in axis.lines] == [2, 2]
+    plt.close("all")
 
 
 def test_interface_of_the_model(gpt):

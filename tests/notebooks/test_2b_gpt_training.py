@@ -1,6 +1,7 @@
 """Question 2.7: what is measured again of a run that was handed in, and what is said of one that can't be."""
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,16 @@ import pytest
 import safetensors.torch
 import torch
 
+from dl1.data.corpus import load_corpus
+from dl1.errors import CourseError
+from dl1.gpt.course_model import speak_course_text
+from dl1.gpt.head_roles import roles_of_heads, without_head
+from dl1.gpt.induction import watch_induction
+from dl1.gpt.overfitting import overfit
+from dl1.gpt.runs import load_run
+from dl1.gpt.scaling import scaling_law
+from dl1.gpt.student_module import load_module
+from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.purposes import has_effect
@@ -44,7 +55,7 @@ RULES = {
     "1 point: the loss that is measured": "test_an_untrained_model_with_an_honest_claim",
     "On a short tale that is not public": "test_tables_of_character_sequences_do_not_reach_the_text_that_is_not_public",
     "(Guessing gives about 4.4": "",  # says what to expect, and asks for nothing
-    "A model that looks ahead": "test_a_model_that_looks_at_its_target_gains_nothing",
+    "Peeking at later characters": "test_a_model_that_looks_at_its_target_gains_nothing",
 }
 
 
@@ -370,3 +381,89 @@ def test_no_run_at_all(folder):
     shutil.rmtree(folder / "runs")
     for text in measured().values():
         assert "train the model first" in text
+
+
+def test_the_course_model_speaks_its_text_in_the_references_classes_only(folder):
+    module = load_module(folder / "gpt.py")
+    names = _answers()
+    probabilities, generate = names["next_token_probabilities"], names["generate"]
+    spoken = speak_course_text(module, probabilities, generate)
+    assert spoken.is_same, str(spoken)
+    assert {how: yours for how, (yours, _) in spoken.texts.items()} == {how: t for how, (_, t) in spoken.texts.items()}
+    assert len(spoken.differences) > 100
+    # A whole model's weights, in a class that looks at no position.
+    module.CausalSelfAttention.apply_rotary_emb = lambda self, xq, xk, T: (xq, xk)
+    spoken = speak_course_text(module, None, generate)
+    assert not spoken.is_same
+    assert max(spoken.differences) > 0.1
+    assert "another text from character" in str(spoken)
+    # What is not written yet is said, and the rest compared.
+    stub = speak_course_text(module, _unwritten, None)
+    assert stub.differences
+    assert "not written yet" in stub.note
+
+
+def test_the_course_model_is_no_run_that_could_be_handed_in(folder):
+    shutil.copytree(ROOT / "dl1" / "data" / "course_gpt", folder / RUN, dirs_exist_ok=True)
+    change_record(folder, corpus="embedded tales")
+    for text in measured().values():
+        assert "the characters of the run" in text
+
+
+def test_a_head_that_is_removed_is_back_afterwards(folder):
+    run = load_run(folder / RUN)
+    module = load_module(folder / "gpt.py")
+    model = run.model_like(module.GPT(module.GPTConfig(**run.config)))
+    idx = torch.arange(20)[None] % run.config["vocab_size"]
+    with torch.no_grad():
+        before = model(idx)
+        with without_head(model, 0, 1):
+            assert not torch.allclose(model(idx), before)
+        assert torch.equal(model(idx), before)
+    with pytest.raises(CourseError, match="no layer 99"), without_head(model, 98, 0):
+        pass
+    found = roles_of_heads(model, run.tokenizer, load_corpus("tales").split()[1][:600])
+    assert found.previous.shape == found.costs.shape == (run.config["n_layer"], run.config["n_head"])
+    assert "without it the loss is" in str(found)
+
+
+def test_heads_are_looked_at_while_repeated_letters_are_learned(folder):
+    found = watch_induction(load_module(folder / "gpt.py"), steps=30)
+    assert found.steps == [0, 25, 30]
+    assert found.previous.shape == found.induction.shape == (3, 2, 2)
+    assert found.again[-1] < found.again[0]
+    assert not torch.allclose(found.without, torch.tensor(found.whole))
+
+
+def test_wider_models_are_on_a_line_that_predicts_the_widest(folder):
+    corpus = load_corpus("tales")
+    tokenizer = CharTokenizer.from_text(corpus.text)
+    found = scaling_law(load_module(folder / "gpt.py"), tokenizer, corpus, widths=(4, 8, 16), steps=20)
+    assert found.parameters == sorted(found.parameters)
+    assert found.losses == sorted(found.losses, reverse=True)
+    # Through two points there is one line.
+    (one, two), (first, second) = found.parameters[:2], found.losses[:2]
+    assert found.exponent == pytest.approx(math.log(first / second) / math.log(two / one))
+    assert found.predicted == pytest.approx(second * (found.parameters[2] / two) ** -found.exponent)
+
+
+def test_a_short_text_is_learned_by_heart(folder):
+    corpus = load_corpus("tales")
+    tokenizer = CharTokenizer.from_text(corpus.text)
+    found = overfit(load_module(folder / "gpt.py"), tokenizer, corpus, characters=1_000, steps=200)
+    assert found.best < len(found.steps) - 1
+    assert found.validation[-1] > found.validation[found.best] + 0.2
+    assert found.training[-1] < found.validation[-1] - 1
+
+
+def _answers() -> dict:
+    """The reference's functions of Question 2.8."""
+    cells = {notebook_cells.grade_id(cell): cell for cell in notebook_cells.read(NOTEBOOK)["cells"]}
+    names = {"torch": torch}
+    for grade_id in ("q2_8a_probabilities", "q2_8a_generate"):
+        exec(notebook_cells.source(cells[grade_id]), names)
+    return names
+
+
+def _unwritten(logits, **settings):
+    raise NotImplementedError("not written yet")

@@ -14,9 +14,9 @@ from proctor.pages.limits import PageLimits
 from proctor.pages.sanitise import safe_markdown
 
 SOURCE = Path(__file__).resolve().parents[2] / "source" / "assignment2"
-# Each stands under one answer; 2b has one above the checks of the trained model, 2.7, as well.
+# Each stands under one answer; 2b has one above the checks of the trained model, 2.7, as well, 1a one for Exercise 1.
 LADDERS = {
-    "1a_padding": 3,
+    "1a_padding": 4,
     "1b_rotation": 4,
     "2a_gpt_components": 6,
     "2b_gpt_training": 3,

@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 
 from demo.commands import Command, Commands
 from demo.run_folder import ASSIGNMENT, RunFolder
+from dl1.merging import given_out
 from proctor.catalogue.entries import load
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.hint_lines import MARKER, file_of, read_sealed
@@ -52,7 +53,7 @@ def test_source_holds_nothing_but_notebooks_and_figures():
 
 
 def test_release_has_the_same_files(release):
-    assert names(release) == names(SOURCE)
+    assert names(release) == sorted([*names(SOURCE), given_out.NAME])
 
 
 def cells(folder: Path, name: str) -> list[dict]:
@@ -82,7 +83,7 @@ def test_no_line_of_a_solution_or_hidden_test(release, name):
     assert len(secret) > 20
     for file in names(release):
         text = (release / file).read_text(encoding="utf-8")
-        if file.endswith(".ipynb"):
+        if file.endswith((".ipynb", ".json")):
             # The strings as they read, wherever in the file they stand: sources, outputs, metadata, attachments.
             text = "\n".join(strings(json.loads(text)))
         # In other notebooks short lines ("check_equal(") say nothing and stand in any program.

@@ -87,11 +87,16 @@ class Server:
 
     def post(self, address: str) -> dict:
         """What a button is answered."""
+        return self.send(address, "POST", b"")
+
+    def send(self, address: str, method: str, content: bytes) -> dict:
+        """What a page's own script is answered."""
         cookies = http.cookiejar.CookieJar()
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
         browser.open(f"http://127.0.0.1:{self.port}/formgrader/", timeout=300).close()
         token = next(one.value for one in cookies if one.name == "_xsrf")
-        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{address}", b"", {"X-XSRFToken": token})
+        headers = {"X-XSRFToken": token, "Content-Type": "application/json"}
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{address}", content, headers, method=method)
         with browser.open(asked, timeout=300) as answer:
             return json.load(answer)
 

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dl1.errors import CourseError
+from dl1.gpt.attention_probabilities import attention_probabilities, doubts
 from dl1.gpt.tokenizers.char_tokenizer import CharTokenizer
-from dl1.gpt.widgets.attention_probabilities import attention_probabilities, doubts
 from dl1.notebook import runs
 
 MOST_CHARACTERS = 48
@@ -35,7 +35,7 @@ def attention_maps(model: nn.Module, tokenizer: CharTokenizer, text: str) -> Non
     nbgrader runs, there is only the figure. What fails in the student's code is said in one line.
 
     Args:
-        model: as for :func:`dl1.gpt.widgets.attention_probabilities.attention_probabilities`; with ``block_size``.
+        model: as for :func:`dl1.gpt.attention_probabilities.attention_probabilities`; with ``block_size``.
         tokenizer: the one that the model was trained with.
         text: only its end is shown: at most 48 characters, and no more than ``block_size``.
     """

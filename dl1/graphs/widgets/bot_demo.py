@@ -141,7 +141,8 @@ def _img(network: BotNetwork, outcome: Outcome, setting: Setting) -> str:
     figure = draw_outcome(network, outcome, setting)
     figure.savefig(buffer, format="png", dpi=95, pil_kwargs={"compress_level": 2})
     words = (
-        f"{setting.bots} bots with {setting.links} links each; {sentence(outcome, setting)}; humans named rightly: "
+        f"{setting.bots} bots with {setting.links} links each; {sentence(outcome, setting)}; "
+        "people assigned to the right community: "
         f"mean {outcome.convolution:.0%}, attention {outcome.attention:.0%}"
     )
     code = base64.b64encode(buffer.getvalue()).decode("ascii")

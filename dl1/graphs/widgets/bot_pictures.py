@@ -55,7 +55,7 @@ def draw_outcome(network: BotNetwork, outcome: Outcome, setting: Setting) -> Fig
     # Not by pyplot, which would show the figure a second time below the controls.
     figure = Figure(figsize=(10.2, 4.4), layout="constrained")
     graph, strip, bars = figure.subplots(1, 3, width_ratios=(1.55, 1, 0.7))
-    draw_network(graph, network, outcome, "attention paid by humans: edge widths, node sizes")
+    draw_network(graph, network, outcome, "attention paid by people: edge widths, node sizes")
     _legend(graph)
     _draw_received(strip, outcome)
     values = [outcome.convolution, outcome.attention]
@@ -66,7 +66,7 @@ def draw_outcome(network: BotNetwork, outcome: Outcome, setting: Setting) -> Fig
     bars.axhline(1 / COMMUNITIES, color="black", linestyle=":", linewidth=1)
     bars.set(xticks=range(2), ylim=(0, 1.08), xlabel="dotted: guessing")
     bars.set_xticklabels(["mean", "attention"])
-    bars.set_title("humans named rightly", fontsize=10)
+    bars.set_title("people assigned to\nthe right community", fontsize=10)
     figure.suptitle(sentence(outcome, setting), fontsize=10)
     return figure
 
@@ -99,14 +99,14 @@ def draw_sweep(
     accuracy.set(ylabel="accuracy", ylim=(0, 1.02))
     accuracy.legend(fontsize=7.5, loc="lower right")
     _band(received, disguises, [[o.bots_received for o in outcomes] for outcomes in sweep.values()], _BOT, "s", "bots")
-    received.axhline(1, color=CONVOLUTION, linewidth=1.2, label="in a mean")
+    received.axhline(1, color=CONVOLUTION, linewidth=1.2, label="with a plain mean")
     received.set(ylabel="attention to bots · degree", ylim=(0, None))
     received.legend(fontsize=7.5)
     _band(found, disguises, [[o.auc for o in outcomes] for outcomes in sweep.values()], _BOT, "s", "")
     found.axhline(0.5, color="black", linestyle=":", linewidth=1)
     found.text(0, 0.46, "a coin", fontsize=8, va="top")
     found.set(ylabel="area under the ROC curve", ylim=(0, 1.02))
-    titles = ["humans named rightly", "what bots receive from humans", "low attention finds bots"]
+    titles = ["people assigned to the right community", "attention paid to bots", "detecting bots by low attention"]
     for axis, title in zip((accuracy, received, found), titles, strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("disguise")
@@ -124,11 +124,11 @@ def sentence(outcome: Outcome, setting: Setting) -> str:
     line = f"seed {setting.seed}, disguise {setting.disguise:g}: {verdict}"
     if outcome.bots_received is None:
         return f"{line}; no bots"
-    return f"{line}; bots receive {outcome.bots_received:.2f} times what a mean gives; {_auc_words(outcome)}"
+    return f"{line}; a bot gets {outcome.bots_received:.2f} times the attention of a plain mean; {_auc_words(outcome)}"
 
 
 def _auc_words(outcome: Outcome) -> str:
-    return "no bots" if outcome.auc is None else f"finding bots by low attention: AUC {outcome.auc:.2f}"
+    return "no bots" if outcome.auc is None else f"detecting bots by low attention: AUC {outcome.auc:.2f}"
 
 
 def _draw_received(axis: Axes, outcome: Outcome) -> None:
@@ -141,10 +141,10 @@ def _draw_received(axis: Axes, outcome: Outcome) -> None:
             (place + shift).tolist(), values.clamp(min=_LOWEST).tolist(), s=22, marker=marker, color=colour, alpha=0.8
         )
     axis.axhline(1, color=CONVOLUTION, linewidth=1.2)
-    axis.text(1.48, 1.05, "in a mean", color=CONVOLUTION, fontsize=8, ha="right", va="bottom")
+    axis.text(1.48, 1.05, "with a plain mean", color=CONVOLUTION, fontsize=8, ha="right", va="bottom")
     axis.set(xticks=range(2), xlim=(-0.5, 1.5), yscale="log", ylim=(0.8 * _LOWEST, None))
     axis.set_ylabel(f"logarithmic, from {_LOWEST:g}", fontsize=8)
-    axis.set_xticklabels(["humans", "bots"])
+    axis.set_xticklabels(["people", "bots"])
     axis.set_title("attention received · degree", fontsize=10)
 
 

@@ -213,6 +213,12 @@ def test_figure_and_table(graph, notebook):
     assert "±" in table.loc["mean", "test accuracy (%)"]
 
 
+def test_deviations_divide_by_the_number_of_initialisations_as_in_part_1():
+    curves = [{"test": [0.1, accuracy], "validation": [0.1, 0.8]} for accuracy in (0.8, 0.9)]
+    table = accuracy_table([graph_training.Training("mean", "convolution", "a graph", curves)])
+    assert table["test accuracy (%)"].tolist() == ["85.0 ± 5.0"]
+
+
 def test_mean_convolution_is_the_students_own_if_it_works(notebook, capsys):
     (notebook / "graph_cnn.py").write_text(
         "import torch.nn as nn\n\n\nclass MessageGraphConvolution(nn.Linear):\n"

@@ -79,6 +79,24 @@ def test_other_forms_of_the_right_numbers_are_the_same(draw, yours):
     assert draw(yours)[2].get_title() == "yours: the same"
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (1, 5), (12, 3), (30, 40)])
+def test_all_cells_of_a_comparison_have_one_size(draw, shape):
+    expected = torch.ones(shape)
+    axes = draw(lambda: expected.clone(), expected)
+    sizes = [axis.transData.transform((1, 1)) - axis.transData.transform((0, 0)) for axis in axes]
+    for across, up in sizes:
+        # Pixels; a vector's cells are as large as a matrix's, and square.
+        assert abs(across - sizes[0][0]) < 0.5
+        assert abs(across + up) < 0.5
+
+
+def test_an_input_of_the_same_shape_has_the_names_of_the_axes(draw):
+    axes = draw(lambda: torch.ones(3), torch.ones(1, 3), rows="token", columns="channel")
+    assert [(axis.get_ylabel(), axis.get_xlabel()) for axis in axes[:2]] == [("token", "channel")] * 2
+    axes = draw(lambda: EXPECTED, rows="token", columns="channel")
+    assert axes[0].get_xlabel() == ""
+
+
 def test_vectors_are_rows(draw):
     axes = draw(lambda: torch.tensor([1.0, 5.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]))
     assert frames(axes[2]) == [(0.5, -0.5)]

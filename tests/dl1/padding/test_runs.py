@@ -15,6 +15,8 @@ import torch
 from dl1.errors import CourseError
 from dl1.notebook import runs
 from dl1.padding import runs as padding_runs
+from dl1.padding.kept_nets import load_weights, weights_file
+from dl1.padding.nets import PaddingNet
 from dl1.padding.runs import PROFILES, Profile, result_file, train_configurations
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,7 +39,8 @@ def trained(monkeypatch):
         for job in missing:
             jobs.append(job)
             net_type, conv_type, seed, epochs = job
-            yield job, {"seed": seed, "validation": 1.0, "test": seed / 10, "curve": [1.0, 0.5], "cpu_seconds": 1.0}
+            run = {"seed": seed, "validation": 1.0, "test": seed / 10, "curve": [1.0, 0.5], "cpu_seconds": 1.0}
+            yield job, run, f"weights of {seed}".encode()
 
     monkeypatch.setattr(padding_runs, "_trained", train)
     return jobs
@@ -66,6 +69,19 @@ def test_profiles_share_what_has_as_many_epochs(trained):
     assert trained == []
     train_configurations("Net1", "quick", ["valid"])
     assert trained == [("Net1", "valid", 0, PROFILES["quick"].epochs)]
+
+
+def test_weights_of_the_first_initialisation_are_kept_and_made_where_they_are_missing(trained):
+    train_configurations("Net1", "standard", ["valid", "sconv"])
+    weights = Path("runs/1a_padding") / weights_file("Net1", "valid", PROFILES["standard"].epochs)
+    assert weights.read_bytes() == b"weights of 0"
+    assert len(list(weights.parent.glob("*.safetensors"))) == 2
+    # As where an older version has left results only.
+    weights.unlink()
+    trained.clear()
+    assert len(train_configurations("Net1", "standard", ["valid", "sconv"])["valid"]) == 3
+    assert [job[1:3] for job in trained] == [("valid", 0)]
+    assert weights.exists()
 
 
 def test_quick_is_the_choice_without_a_gpu(trained, capsys):
@@ -156,6 +172,9 @@ def test_processes_train_side_by_side(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "[0, 1] [1, 1]", done.stderr
     assert len(list((tmp_path / "runs" / "1a_padding" / "events").iterdir())) == 2
+    assert set(load_weights(tmp_path / "runs" / "1a_padding" / weights_file("Net1", "valid", 1))) == set(
+        PaddingNet("Net1", "valid").state_dict()
+    )
 
 
 def living(group: int) -> list[int]:

@@ -81,6 +81,14 @@ def canvas(who: str, number: str = "1") -> Claim:
         (canvas("jansenjan", "778"), "jan1"),
         (canvas("nameless"), "nameless"),
         (Claim(MOODLE, BOB, "", "12345678"), "bob"),
+        # Groups hand in: Moodle writes their name before the student's.
+        (Claim(MOODLE, "Group 3-Bob O'Brien", "", "9"), "bob"),
+        (Claim(MOODLE, "Red-blue-Jürgen Müller", "", "9"), "12345678"),
+        (Claim(MOODLE, "Default group-Jan Jansen", "", "9"), None),
+        # A part of a name, an id behind a hyphen, and what is no Moodle name are nobody's.
+        (Claim(MOODLE, "Group-O'Brien", "", "9"), None),
+        (Claim(MOODLE, "Group-nameless", "", "9"), None),
+        (canvas("group-obrienbob"), None),
         # Whose number is known is not meant by a name alone: somebody else may have taken it.
         (canvas("adamseve", "556"), None),
         (canvas("obrienbob", "12345678"), None),
@@ -93,3 +101,9 @@ def test_whose(one, student):
     found, why = whose(one, ROSTER)
     assert found == student
     assert bool(why) == (student is None)
+
+
+def test_whose_number_is_another_one_is_told_so():
+    found, why = whose(canvas("adamseve", "556"), ROSTER)
+    assert found is None
+    assert why.startswith("eve has this name, and another number in the roster (555; here it is 556)")

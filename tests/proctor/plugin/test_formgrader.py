@@ -1,6 +1,8 @@
 """The formgrader's page of a submission, from a real server: who draws it, and what may run in it."""
 
+import getpass
 import hashlib
+import json
 import os
 import re
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from formgrader_server import Server
+from nbgrader.api import Gradebook
 
+from proctor.plugin import marked_by
 from proctor.plugin.formgrader import with_policy
 
 SLOW = "$x$ " * 100_000
@@ -46,6 +50,21 @@ def test_an_honest_page_has_formulas_and_fields_and_scripts_of_its_own_only(serv
         assert b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
     for word in ("unsafe-inline", "unsafe-eval", "strict-dynamic"):
         assert word not in policy
+
+
+@pytest.mark.slow
+def test_who_types_points_is_written_down(server):
+    server.submit("mo", "*a*")
+    with Gradebook(f"sqlite:///{server.folder / 'gradebook.db'}", "test") as gradebook:
+        address = f"/formgrader/api/grade/{gradebook.find_grade('q1', 'ex', 'hw', 'mo').id}"
+    for points in (2, 1.5):
+        assert server.send(address, "PUT", json.dumps({"manual_score": points}).encode())["manual_score"] == points
+    found, damaged = marked_by.read(server.folder, "hw")
+    assert [(one.student, one.notebook, one.cell, one.score) for one in found] == [
+        ("mo", "ex", "q1", points) for points in (2, 1.5)
+    ]
+    assert {one.marker for one in found} == {getpass.getuser()}
+    assert damaged == []
 
 
 @pytest.mark.slow

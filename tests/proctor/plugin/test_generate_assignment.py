@@ -1,17 +1,21 @@
 """Cells that came or went are refused in words before anything changes, by both commands; other changes are taken."""
 
 import hashlib
+import json
 import logging
 
 import pytest
-from graded_course import ASSIGNMENT, NOTEBOOK, source_notebook
+from graded_course import ASSIGNMENT, DUE, NOTEBOOK, source_notebook
 from nbgrader.converters.base import NbGraderException
 
+from dl1.merging.given_out import expected_cells, load
+from dl1.merging.hint_lines import MARKER
 from proctor.errors import ProctorError
 from proctor.plugin import busy
 from proctor.plugin.agreement import differences, listed
 from proctor.plugin.current import Current
 from proctor.plugin.generate_assignment import GenerateAssignment
+from proctor.plugin.given_out import write_given_out
 from proctor.settings import Proctor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
@@ -131,3 +135,22 @@ def test_only_the_notebooks_that_were_asked_for_are_compared(graded):
     with graded.gradebook() as gradebook:
         folder = graded.root / "source" / ASSIGNMENT
         assert differences(gradebook.find_assignment(ASSIGNMENT), folder, ["another"]) == {}
+
+
+def test_the_release_says_what_it_is_and_nothing_that_is_secret(graded):
+    """Made from what was released: the file has the deadline of the gradebook and the texts that students have."""
+    release = graded.root / "release" / ASSIGNMENT
+    release.mkdir(parents=True)
+    notebook = source_notebook()
+    notebook["metadata"]["secret"] = "of the staff"
+    notebook["cells"][1]["metadata"]["secret"] = "of the staff"
+    notebook["cells"][1]["source"] += f"\n{MARKER}aGludA=="
+    (release / f"{NOTEBOOK}.ipynb").write_text(json.dumps(notebook))
+    path = write_given_out(graded.directory())
+    text = path.read_text()
+    assert "of the staff" not in text
+    assert MARKER not in text
+    found = load(release)
+    assert (found.name, found.due.replace(tzinfo=None), found.limits["files"]) == (ASSIGNMENT, DUE, 2_000)
+    assert [one.name for one in expected_cells(found.notebooks[NOTEBOOK])] == [one["id"] for one in notebook["cells"]]
+    assert [path.name for path in release.iterdir() if path.name.startswith(".")] == []

@@ -4,6 +4,7 @@ import pytest
 
 from proctor.checking.verdict import NOT_FINISHED, Record, Verdict, record_path
 from proctor.plugin.mistakes import MistakesApp, mistakes, records
+from proctor.plugin.reading import Reading
 
 HALVES, SIGN = {"halves": "you turn halves"}, {"sign": "your sign is wrong"}
 
@@ -69,6 +70,8 @@ def course(tmp_path):
 
 
 def test_records_that_can_not_be_read_are_said(course):
+    # What TAs have read, which is no record of a notebook.
+    Reading(course, "hw", "ada").write("2a", {"q1": "digest"})
     found, lines = records(course, "hw")
     assert [one.student for one in found] == ["ada"]
     assert len(lines) == 1

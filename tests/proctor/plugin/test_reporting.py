@@ -8,7 +8,9 @@ import pytest
 from graded_course import ASSIGNMENT, DUE, NOTEBOOK, config, source_notebook
 from traitlets.config import Configurable
 
+from proctor.checking import verdict
 from proctor.checking.verdict import Verdict
+from proctor.errors import ProctorError
 from proctor.graded_notebook import NOTES_ID
 from proctor.pages.notes import aside_output, note_metadata, note_output
 from proctor.pages.report import Mistake
@@ -122,3 +124,20 @@ def test_mistakes_come_from_the_record_if_it_names_any():
         mistakes = {"halves": "turn neighbours"}
 
     assert looks_like(Named()) == (Mistake("halves", "turn neighbours"),)
+
+
+def test_the_page_names_the_notebooks_file_by_the_digest_of_a_students_receipt(graded):
+    """Records say the digest of the file; of one that is older, what it has in its place."""
+    path = verdict.record_path(graded.root, ASSIGNMENT, "ada", NOTEBOOK)
+    assert report(graded, "ada").notebooks[0].digest == "00"
+    for file in ("f1" * 32, ""):
+        dataclasses.replace(verdict.load(path), file=file).save(path)
+        assert verdict.load(path).file == file
+        assert report(graded, "ada").notebooks[0].digest == file
+    content = json.loads(path.read_text())
+    del content["file"]
+    path.write_text(json.dumps(content))
+    assert verdict.load(path).file is None
+    path.write_text(json.dumps(content | {"file": 3}))
+    with pytest.raises(ProctorError, match="another form"):
+        verdict.load(path)

@@ -186,8 +186,8 @@ def test_sentences_say_what_was_measured():
     received[-1] = 0.5
     worse = Outcome(0.9, 0.85, torch.ones(1), received, 1.0)
     assert sentence(worse, Setting(disguise=0.5, seed=3)) == (
-        "seed 3, disguise 0.5: attention loses 5 points; bots receive 0.50 times what a mean gives; "
-        "finding bots by low attention: AUC 1.00"
+        "seed 3, disguise 0.5: attention loses 5 points; a bot gets 0.50 times the attention of a plain mean; "
+        "detecting bots by low attention: AUC 1.00"
     )
     assert "no difference" in sentence(Outcome(0.9, 0.9, torch.ones(1), received, 1.0), Setting())
 

@@ -1,0 +1,47 @@
+"""The last cell of a notebook looks, hands in only if it is told to, and does nothing where nbgrader runs it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import dl1
+from dl1.handing_in import in_notebook
+from tests.dl1.handing_in.small_assignment import finished
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """What the kernel has run, the cell itself last; it works in a finished folder."""
+    texts = ["", "h = 3", "hand_in()"]
+    monkeypatch.chdir(finished(tmp_path / "ps1"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=texts))
+    monkeypatch.setattr(in_notebook, "get_ipython", lambda: shell)
+    monkeypatch.setattr("dl1.handing_in.exchange.why_not", lambda folder: "there is none")
+    return texts
+
+
+def test_it_looks_and_hands_nothing_in(ran, tmp_path, capsys):
+    assert dl1.hand_in() is None
+    told = capsys.readouterr().out
+    assert "nothing to say about them" in told
+    assert "hand_in(submit=True)" in told
+    assert "does not stand in the files" not in told
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_what_ran_last_and_was_not_saved_is_said_and_handed_in_all_the_same(ran, tmp_path, capsys):
+    ran[1] = "h = 4"
+    dl1.hand_in(submit=True)
+    told = capsys.readouterr().out
+    assert "What you ran last does not stand in the files" in told
+    assert "Receipt: ps1" in told
+    assert len(list(tmp_path.glob("*.zip"))) == 1
+
+
+@pytest.mark.parametrize("execution", ["validate", "autograde"])
+def test_nbgrader_runs_it_for_nothing(ran, tmp_path, monkeypatch, capsys, execution):
+    monkeypatch.setenv("NBGRADER_EXECUTION", execution)
+    dl1.hand_in(submit=True)
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.glob("*.zip"))
