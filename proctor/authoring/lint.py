@@ -33,9 +33,9 @@ from proctor.notebooks.cells import (
     source,
 )
 from proctor.notebooks.code import Code, bound_names, line_of, parse, reads
+from proctor.notebooks.marking_scheme import read_scheme, scheme_problems
 
 _GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MARKING_SCHEME = re.compile(r"^#{1,6}\s.*marking scheme", re.IGNORECASE | re.MULTILINE)
 # A data URL with content, or the first characters of a PNG, JPEG or GIF in base64 with at least as much again.
 _BASE64_IMAGE = re.compile(
     r"data:image/[\w.+-]+[^,\s]*;base64,\s*[A-Za-z0-9+/]{16}|(?:iVBORw0KGgo|/9j/4|R0lGOD)[\w+/]{40}"
@@ -148,8 +148,10 @@ def _regions(cell: _Cell) -> Iterator[str]:
             continue
         if not found:
             yield f"a {cell.role} cell needs ### BEGIN {name} … ### END {name} around what students must not see"
-        elif cell.role == "manual" and not any(_MARKING_SCHEME.search(region.text) for region in found):
+        elif cell.role == "manual" and read_scheme(cell.source) is None:
             yield 'the solution has no "Marking scheme" heading; add #### Marking scheme and say what earns points'
+        elif cell.role == "manual" and _valid_points(cell) is not None:
+            yield from scheme_problems(cell.source, _valid_points(cell))
         elif cell.role == "solution" and cell.code and not cell.code.error:
             error = parse(_released(cell.source)).error
             if error:

@@ -47,6 +47,10 @@ def _done(job: dict[str, Any]) -> Any:
         from proctor.pages import photos
 
         return photos.addresses_here(job["texts"], limits) if task == "addresses" else photos.photo_here(job, limits)
+    if task == "texts":
+        from proctor.pages import texts
+
+        return texts.texts_here(job["texts"], job["folder"], limits)
     from proctor.pages import drawing
 
     return drawing.draw_here(job, limits)

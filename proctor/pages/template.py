@@ -118,7 +118,8 @@ _TEMPLATE = (
 {%- if ours.kind == "answer" -%}
 <div class="box answer {{ ours.class }}" id="cell-{{ ours.cell | escape_html }}">
 <div class="head"><span><b>Your answer</b>{% if ours.words %} · {{ state(ours) }}{% endif %}
-<span class="quiet">{{ ours.label | escape_html }}</span></span>{{ up() }}</div>
+<span class="quiet">{{ ours.label | escape_html }}{% if ours.count %} · {{ ours.count }}{% endif %}</span></span>
+{{ up() }}</div>
 <div class="cell rendered_html">{{ cell.source | markdown2html | strip_files_prefix | below_the_page }}</div>
 {{ behind(ours) }}{{ comment(cell) }}
 </div>

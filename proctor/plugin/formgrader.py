@@ -9,15 +9,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import secrets
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbgrader.api import MissingEntry
+from nbgrader.server_extensions.formgrader.base import check_notebook_dir, check_xsrf
 from nbgrader.server_extensions.formgrader.handlers import SubmissionFilesHandler, SubmissionHandler
+from tornado import web
 
 from proctor.pages.limits import PageLimits
 from proctor.pages.page import Page, draw_page, empty_page
+from proctor.plugin.marking_handlers import answer_marking, only_question, scripts_of
 from proctor.settings import Proctor
 
 _MAX_FILE = 256 * 2**20
@@ -30,6 +36,9 @@ _INSTEAD = (
 )
 # What nbgrader's template runs from attributes.
 _ATTRIBUTES = ("toggle_name(true);", "toggle_name(false);")
+# Pages that were drawn: the next answer is drawn while somebody reads this one.
+_KEPT: OrderedDict[tuple, Page] = OrderedDict()
+_MAX_KEPT = 6
 _SCRIPT_IN_BODY = "<script type=\"text/javascript\">\n  $('span.glyphicon.name-hidden')"
 
 
@@ -54,6 +63,7 @@ def serve_pages() -> None:
     """Change nbgrader's handlers of this server process; once is enough, and more does nothing."""
     if "exporter" not in vars(SubmissionHandler):
         _draw_in_a_child()
+    answer_marking(MarkPage)
     SubmissionFilesHandler.set_extra_headers = _as_attachment
 
 
@@ -70,12 +80,15 @@ def _draw_in_a_child() -> None:
         formgrader = self.settings["nbgrader_formgrader"]
         limits = Proctor(config=formgrader.config).page_limits()
         exporter = self.settings["nbgrader_exporter"]
-        page = await asyncio.get_running_loop().run_in_executor(_POOL, _drawn, asked, exporter.config, limits)
+        cell = getattr(self, "proctor_cell", "")
+        page = await asyncio.get_running_loop().run_in_executor(_POOL, _drawn, asked, exporter.config, limits, cell)
         for line in page.notes:
             self.log.warning("%s", line)
         if not page.drawn:
             self.set_status(500)
-        made, policy = with_policy(page.html)
+        head, end, body = page.html.partition("</head>")
+        scripts = scripts_of(self.base_url, {"cell": cell}) if page.drawn else ""
+        made, policy = with_policy(f"{head}{scripts}{end}{body}")
         self.set_header("Content-Security-Policy", f"{self.content_security_policy}; {policy}")
         self.write(made)
 
@@ -83,18 +96,48 @@ def _draw_in_a_child() -> None:
     SubmissionHandler.exporter = property(lambda self: self.proctor_recorder)
 
 
-def _drawn(asked: _Asked, config: Any, limits: PageLimits) -> Page:
+class MarkPage(SubmissionHandler):
+    """The page of a submission with one answer only."""
+
+    @web.authenticated
+    @check_xsrf
+    @check_notebook_dir
+    async def get(self, assignment: str, notebook: str, cell: str, submission_id: str) -> None:
+        """Write the page."""
+        try:
+            found = self.gradebook.find_submission_notebook_by_id(submission_id)
+            same = (found.assignment.assignment.name, found.notebook.name) == (assignment, notebook)
+        except MissingEntry:
+            same = False
+        if not same:
+            raise web.HTTPError(404, f"Invalid submission: {submission_id}")
+        self.proctor_cell = cell
+        await super().get(submission_id)
+
+
+def _drawn(asked: _Asked, config: Any, limits: PageLimits, cell: str) -> Page:
     path = Path(asked.filename)
     title, instead = f"{asked.resources['student']}: {path.stem}", _INSTEAD.format(path=path)
     try:
-        if path.stat().st_size > _MAX_FILE:
+        status = path.stat()
+        if status.st_size > _MAX_FILE:
             return Page(empty_page(title, instead), [f"{path} has more than {_MAX_FILE >> 20} MiB"], False)
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         return Page(empty_page(title, instead), [f"{path} can't be read ({error})"], False)
     # What nbconvert itself tells the template of the file.
     resources = {**asked.resources, "metadata": {"name": path.stem, "path": str(path.parent)}}
-    return draw_page(title, text, resources, config, limits, scripts=True, preprocess=True, instead=instead)
+    names = json.dumps(resources, sort_keys=True, default=str)
+    key = (path, status.st_mtime_ns, status.st_size, status.st_ino, names, limits, cell)
+    page = _KEPT.pop(key, None)
+    if page is None:
+        shown = only_question(text, cell) if cell else text
+        page = draw_page(title, shown, resources, config, limits, scripts=True, preprocess=True, instead=instead)
+    if page.drawn:
+        _KEPT[key] = page
+        while len(_KEPT) > _MAX_KEPT:
+            _KEPT.popitem(last=False)
+    return page
 
 
 def with_policy(made: str) -> tuple[str, str]:

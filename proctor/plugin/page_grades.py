@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import GetGrades
 
 from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.marking_scheme import word_limit, words_in
 from proctor.notebooks.purposes import DEMO, purpose
 from proctor.pages import notes
 from proctor.pages.report import EMPTY, FAILED, NOT_JUDGED, SIGNS, WAITING, WORDS, NotebookReport, in_points, number
@@ -35,6 +36,7 @@ class PageGrades(GetGrades):
             lateness = Lateness(self)
             penalty = lateness.penalties(submission)[notebook.name]
             report = notebook_report(course_root(self), submission, notebook, penalty, nb.cells)
+            counts = word_counts(nb.cells, {one.name: one.source or "" for one in notebook.notebook.source_cells})
             head = head_of(lateness, submission)
         names |= {"late_penalty": report.penalty, "score": report.score, "max_score": report.judged}
         names |= {SUMMARY: summary_html(head, report), TITLE: report.title}
@@ -46,9 +48,26 @@ class PageGrades(GetGrades):
                 cell.metadata[KEY] = {"kind": "check", **shown, **known.get(name, {})}
             elif notebook_cells.role(cell) in ("solution", "manual", "task"):
                 cell.metadata[KEY] = {"kind": "answer", "cell": name, **shown, **known.get(name, {})}
+                cell.metadata[KEY]["count"] = counts.get(name, "")
             elif _is_skipped(cell):
                 cell.metadata[KEY] = {"kind": "demo"}
         return nb, resources
+
+
+def word_counts(cells: Iterable[Any], asked: Mapping[str, str]) -> dict[str, str]:
+    """How many words the answers to essays have, in words, by grade_id.
+
+    Args:
+        asked: the released text of cells by grade_id; where it has no limit nothing is said.
+    """
+    cells, found = list(cells), {}
+    for name, question in asked.items():
+        limit = word_limit(question)
+        if limit is not None:
+            count = words_in(cells, name, question)
+            words = f"{count} word{'' if count == 1 else 's'}"
+            found[name] = f"{words}, over the limit of {limit}" if count > limit else f"{words} of at most {limit}"
+    return found
 
 
 def marks(report: NotebookReport) -> Iterator[tuple[str, dict[str, str]]]:

@@ -45,6 +45,16 @@ LONG_TEXT = f"`{LONG['without-blanks']}` and\n\n```\n{LONG['without-blanks']}\n`
 TABLE = "<table><tr><th>loss</th></tr><tr><td>0.5</td></tr></table>"
 
 
+SCHEME = """\
+*Your answer, at most 5 words:*
+### BEGIN SOLUTION
+It is $x^2$.
+#### Marking scheme (2)
+
+- 1½: the **square**
+  - ½: no reason
+- ½: the rest
+### END SOLUTION"""
 AXE = "axe-core/axe.min.js"
 AXE_PLACES = [one / "node_modules" for one in Path(__file__).resolve().parents]
 QUESTIONS = (
@@ -73,6 +83,16 @@ def notebook() -> dict:
     return made
 
 
+def write_scheme(course: Path) -> None:
+    """The instructor's notebook of this course: how q1 is marked."""
+    cell = nbformat.v4.new_code_cell(SCHEME, id="q1")
+    flags = {"grade": True, "solution": True, "locked": False, "task": False, "schema_version": 3}
+    cell.metadata["nbgrader"] = {**flags, "grade_id": "q1", "points": 2}
+    path = course / "source" / "hw" / "ex.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory):
     """Where the two pages are, by name."""
@@ -98,6 +118,7 @@ def addresses(tmp_path_factory):
             server.wait()
             address = server.submit("ada", content=json.dumps(notebook()))
             other = server.submit("zoe", "*another one*")
+            write_scheme(server.folder)
             with Gradebook(f"sqlite:///{server.folder / 'gradebook.db'}", "test") as gradebook:
                 gradebook.update_or_create_student("bob", first_name="Bob")
                 gradebook.update_or_create_student("cyd", first_name="Cyd", last_name="Vries, de")
@@ -312,3 +333,45 @@ def test_the_fields_of_a_student_without_a_name_stay_empty(browser, addresses):
     page = Opened(browser, f"{addresses['server']}/formgrader/manage_students").page
     page.locator("tbody tr", has_text="ada").locator(".edit a").click()
     assert page.locator("input.modal-last-name").input_value() == ""
+
+
+def test_an_answer_is_marked_by_keys_and_the_next_one_follows(browser, addresses):
+    submission = addresses["other"].rstrip("/").split("/")[-1]
+    question = f"{addresses['server']}/formgrader/mark/hw/ex/q1/"
+    opened = Opened(browser, f"{question}{submission}/")
+    page = opened.page
+    page.wait_for_selector("body[data-marking=ready]")
+    page.wait_for_function("() => formgrader.grades.loaded && formgrader.comments.loaded && MathJax.loaded")
+    page.wait_for_function("() => document.activeElement === document.body")
+    keys = [("1", "1.5"), ("2", "2"), ("Shift+Digit1", "1"), ("2", "0.5"), ("1", "1.5"), ("1", "null"), ("0", "0")]
+    for key, score in [*keys, ("1", "1.5")]:
+        page.keyboard.press(key)
+        page.wait_for_function(f"() => formgrader.grades.at(0).get('manual_score') === {score}")
+    assert page.locator("textarea.comment").input_value() == "- **1½ of 1½**: the **square**"
+    assert page.locator("input.score").input_value() == "1.5"
+    assert page.locator(".proctor-marking math").count() == 1
+    with page.expect_navigation():
+        page.keyboard.press("n")
+    assert page.url.startswith(question)
+    assert submission not in page.url
+    assert opened.errors == []
+    # Without the token of the page nobody writes.
+    status = page.evaluate(
+        "id => fetch('/formgrader/api/marking/' + id, {method: 'PUT', body: '{}'}).then(one => one.status)", submission
+    )
+    assert status == 403
+    page.goto(f"{addresses['server']}/formgrader/mark/hw/ex/")
+    assert "1 of 2" in page.locator("table").inner_text()
+    page.close()
+
+
+def test_a_page_with_all_answers_has_a_panel_before_each(browser, addresses):
+    page = Opened(browser, addresses["other"]).page
+    page.wait_for_selector("body[data-marking=ready]")
+    panel = page.locator(".proctor-marking")
+    assert panel.count() == 1
+    assert "It is" in panel.locator("details").nth(1).inner_text()
+    assert panel.evaluate("one => one.nextElementSibling.querySelector('#q1') !== null")
+    panel.locator("button.item").nth(2).click()
+    page.wait_for_function("() => formgrader.grades.at(0).get('manual_score') !== null")
+    page.close()

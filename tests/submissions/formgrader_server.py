@@ -72,6 +72,7 @@ class Server:
             gradebook.update_or_create_notebook("ex", "hw")
             # Without one the lists are empty.
             gradebook.update_or_create_grade_cell("q1", "ex", "hw", max_score=2, cell_type="code")
+            gradebook.update_or_create_solution_cell("q1", "ex", "hw")
             gradebook.update_or_create_student(student)
             gradebook.add_submission("hw", student)
             return f"/formgrader/submissions/{gradebook.find_submission_notebook('ex', 'hw', student).id}/"

@@ -34,7 +34,16 @@ check_close(doubled(2.0), 4.0)
 ### BEGIN HIDDEN TESTS
 check_close(replaced(2.0), 1.0)
 ### END HIDDEN TESTS"""
-ESSAY = "Answer:\n\n### BEGIN SOLUTION\nBecause.\n\n#### Marking scheme\n- 1: a reason\n### END SOLUTION"
+ESSAY = """\
+*Your answer, at most 50 words:*
+
+### BEGIN SOLUTION
+Because.
+
+#### Marking scheme (1)
+
+- 1: a reason
+### END SOLUTION"""
 
 
 def code(source: str, cell_id: str, **nbgrader) -> dict:
@@ -106,6 +115,7 @@ def test_a_proper_notebook_has_no_findings():
         (1, "def double(x):\n    return 2 * x", "a solution cell needs ### BEGIN SOLUTION"),
         (3, "Answer: because.", "a manual cell needs ### BEGIN SOLUTION"),
         (3, ESSAY.replace("#### Marking scheme", "Marks"), 'no "Marking scheme" heading'),
+        (3, ESSAY.replace("- 1: a", "- ½: a"), "add up to ½ and the answer has 1"),
         (3, ESSAY + "\n![](data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==)", "image as base64"),
         (1, SOLUTION.replace("    ###", "###"), "once the solution is a stub"),
         (0, "def use(x):\n    return double(x)\n\nuse(2) == 4", "compares and drops the result"),

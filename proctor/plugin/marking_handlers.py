@@ -1,0 +1,341 @@
+"""What the formgrader's server answers about marking: schemes beside answers, items given, one question for all.
+
+All of it is the formgrader's own: the same log-in, the same protection of what is written (XSRF), the same gradebook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import html
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nbgrader.api import MissingEntry
+from nbgrader.server_extensions.formgrader import handlers
+from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandler, check_notebook_dir, check_xsrf
+from sqlalchemy.exc import SQLAlchemyError
+from tornado import web
+
+from proctor.errors import ProctorError
+from proctor.notebooks import cells as notebook_cells
+from proctor.notebooks.marking_scheme import key_of, points_text, words_in
+from proctor.pages.drawer import drawer
+from proctor.plugin.marking import (
+    FOLLOWS,
+    Essay,
+    Question,
+    essays_of,
+    first_of_question,
+    points_now,
+)
+from proctor.plugin.marking_script import SCRIPT
+from proctor.settings import Proctor
+
+_NAME = r"([^/]+)"
+_QUESTION = rf"{_NAME}/{_NAME}/{_NAME}"
+_LIST = (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><title>{title}</title><link rel="stylesheet" href="'
+    '{base}/formgrader/static/node_modules/bootstrap/dist/css/bootstrap.min.css"/></head>\n<body>'
+    '<div class="container"><h3>{title}</h3><p>One question for all students, in an order of its own. '
+    '<a href="{base}/formgrader/gradebook/{address}">All submissions</a></p>\n'
+    '<table class="table"><tr><th>question</th><th>points</th><th>marked</th></tr>\n'
+    "{rows}\n</table></div></body></html>\n"
+)
+
+
+class _Course:
+    """What the handlers below have in common."""
+
+    def course_root(self) -> Path:
+        return Path(self.coursedir.root).resolve()
+
+    def essays(self, assignment: str, notebook: str) -> dict[str, Essay]:
+        folder = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment)
+        path = Path(folder) / f"{notebook}.ipynb"
+        status = path.stat() if path.is_file() else None
+        return _essays(path, status.st_mtime_ns) if status else {}
+
+    def question(self, assignment: str, notebook: str, cell: str) -> tuple[Question, Essay]:
+        """A question with its scheme as it is now, and a gradebook that knows what others have just written."""
+        self.gradebook.db.rollback()
+        essay = self.essays(assignment, notebook).get(cell)
+        if essay is None:
+            raise web.HTTPError(404, f"{cell}: the source notebook has no marking scheme for it")
+        return Question(self.course_root(), self.gradebook, assignment, notebook, cell), essay
+
+    def submitted(self, submission_id: str) -> tuple[Any, str, str, str]:
+        """A submission's notebook with the names of assignment, notebook and student."""
+        try:
+            found = self.gradebook.find_submission_notebook_by_id(submission_id)
+        except MissingEntry:
+            raise web.HTTPError(404, f"Invalid submission: {submission_id}") from None
+        return found, found.assignment.assignment.name, found.notebook.name, found.student.id
+
+    def answers(self, question: Question) -> list[tuple[Any, Any]]:
+        """Answers whose notebook is there, in the question's own order."""
+        assignment = question.names[0]
+        every = question.grades()
+        there = {one.id for one in self.api._filter_existing_notebooks(assignment, [one for one, _ in every])}
+        return [(one, grade) for one, grade in every if one.id in there]
+
+
+@functools.lru_cache(maxsize=64)
+def _essays(path: Path, _: int) -> dict[str, Essay]:
+    return essays_of(path)
+
+
+@contextlib.contextmanager
+def _said(handler: BaseHandler) -> Iterator[None]:
+    """What goes wrong as an answer that says what to do."""
+    try:
+        yield
+    except (ProctorError, SQLAlchemyError, MissingEntry) as error:
+        handler.gradebook.db.rollback()
+        text = str(error) if isinstance(error, ProctorError) else str(error).partition("\n")[0]
+        handler.log.error("marking: %s", text)
+        handler.set_status(409 if isinstance(error, ProctorError) else 503)
+        handler.write(json.dumps({"error": text}))
+
+
+def _staff(method: Callable[..., Any]) -> Callable[..., Any]:
+    return web.authenticated(check_xsrf(check_notebook_dir(method)))
+
+
+class _Marks(_Course, BaseApiHandler):
+    """Schemes, counted words and given items of a submission; and giving items."""
+
+    @_staff
+    async def get(self, submission_id: str) -> None:
+        """Everything that stands beside the answers of a submission; of one only with ``?cell=``."""
+        with _said(self):
+            self.gradebook.db.rollback()
+            submission, assignment, notebook, student = self.submitted(submission_id)
+            only = self.get_argument("cell", None)
+            cells = self._cells(student, assignment, notebook)
+            found = {}
+            for name, essay in self.essays(assignment, notebook).items():
+                grade = next((one for one in submission.grades if one.name == name), None)
+                if grade is None or only not in (None, name):
+                    continue
+                found[name] = await self._panel(
+                    Question(self.course_root(), self.gradebook, assignment, notebook, name), essay, student, grade
+                )
+                found[name]["words"] = words_in(cells, name, essay.scheme.question)
+            self.write(json.dumps({"cells": found}))
+
+    @_staff
+    def put(self, submission_id: str) -> None:
+        """Give items: ``{"cell": name, "items": {key: key of a line, or ""}}``; null takes the mark back."""
+        with _said(self):
+            body = self.get_json_body()
+            if not isinstance(body, dict) or not isinstance(body.get("cell"), str) or "items" not in body:
+                raise web.HTTPError(400, "name a cell and its items")
+            wanted = body["items"]
+            if wanted is not None and not (
+                isinstance(wanted, dict) and all(isinstance(one, str) for one in wanted.values())
+            ):
+                raise web.HTTPError(400, "items are named by their keys")
+            self.gradebook.db.rollback()
+            _, assignment, notebook, student = self.submitted(submission_id)
+            question, essay = self.question(assignment, notebook, body["cell"])
+            question.give(student, essay.scheme, wanted)
+            grade = self.gradebook.find_grade(body["cell"], notebook, assignment, student)
+            comment = self.gradebook.find_comment(body["cell"], notebook, assignment, student)
+            self.write(json.dumps({"grade": grade.to_dict(), "comment": comment.to_dict()}))
+
+    def _cells(self, student: str, assignment: str, notebook: str) -> list[dict[str, Any]]:
+        folder = self.coursedir.format_path(self.coursedir.autograded_directory, student, assignment)
+        try:
+            return notebook_cells.read(Path(folder) / f"{notebook}.ipynb")["cells"]
+        except ProctorError:
+            return []
+
+    async def _panel(self, question: Question, essay: Essay, student: str, grade: Any) -> dict[str, Any]:
+        scheme = essay.scheme
+        texts = [essay.context, scheme.model, *scheme.notes, *(one.text for one in scheme.anchors)]
+        texts += [one.text for item in scheme.items for one in (item, *item.partial)]
+        folder = self.coursedir.format_path(self.coursedir.source_directory, ".", question.names[0])
+        limits = Proctor(config=self.settings["nbgrader_formgrader"].config).page_limits()
+        loop = asyncio.get_running_loop()
+        drawn = iter(await loop.run_in_executor(None, _html_of, tuple(texts), folder, limits))
+        panel: dict[str, Any] = {"context": next(drawn), "model": next(drawn)}
+        panel["notes"] = [next(drawn) for _ in scheme.notes]
+        panel["anchors"] = [
+            {"of": f"{points_text(one.points)} of {points_text(one.of)}", "html": next(drawn)} for one in scheme.anchors
+        ]
+        panel["items"] = [
+            {
+                "key": item.key,
+                "points": points_text(item.points),
+                "html": next(drawn),
+                "lines": [
+                    {"key": key_of(one.text), "points": points_text(one.points), "html": next(drawn)}
+                    for one in item.partial
+                ],
+            }
+            for item in scheme.items
+        ]
+        marks = question.file.load()
+        mark = marks.get(student)
+        now = points_now(grade, scheme)
+        typed = question.is_typed(grade, mark, scheme)
+        every = question.grades()
+        panel |= {
+            "limit": scheme.limit,
+            "bonus": scheme.total if scheme.bonus else None,
+            # Points that were typed, or taken away, since then are not those of the items.
+            "given": None if mark is None or typed or now is None else {one.item: one.line for one in mark.choices},
+            "typed": typed,
+            "points": None if now is None else points_text(now),
+            "comments": question.offered(student),
+            "changed": len([one for one in question.changes(scheme) if one.how == FOLLOWS]),
+            "marked": sum(is_marked(one, scheme.bonus) for _, one in every),
+            "all": len(every),
+        }
+        return panel
+
+
+class _Again(_Course, BaseApiHandler):
+    """Points made anew, for all answers of a question, after its scheme has changed."""
+
+    @_staff
+    def post(self, assignment: str, notebook: str, cell: str) -> None:
+        """Say what would change, and with ``{"apply": true}`` change it."""
+        with _said(self):
+            body = self.get_json_body() or {}
+            question, essay = self.question(assignment, notebook, cell)
+            done = body.get("apply") is True
+            found = question.follow(essay.scheme) if done else question.changes(essay.scheme)
+            self.write(
+                json.dumps(
+                    {"applied": done, "changes": [one._asdict() | {"mark": None, "student": None} for one in found]}
+                )
+            )
+
+
+class _Walk(_Course, BaseHandler):
+    """To the next answer of the same question that nobody has marked, or to the one before."""
+
+    @_staff
+    def get(self, assignment: str, notebook: str, cell: str, submission_id: str = "", where: str = "next") -> None:
+        """Redirect there."""
+        question, essay = self.question(assignment, notebook, cell)
+        ids = self.answers(question)
+        at = next((number for number, (one, _) in enumerate(ids) if one.id == submission_id), -1)
+        base = f"{self.base_url}/formgrader/mark/{_quoted(assignment, notebook)}"
+        if where == "prev":
+            found = ids[at - 1][0] if at > 0 else None
+        else:
+            turned = [*ids[at + 1 :], *ids[: max(at, 0)]]
+            found = next((one for one, grade in turned if not is_marked(grade, essay.scheme.bonus)), None)
+        self.redirect(f"{base}/" if found is None else f"{base}/{_quoted(cell)}/{found.id}/", permanent=False)
+
+
+class _Questions(_Course, BaseHandler):
+    """The questions of a notebook that are marked by hand, and how many answers wait."""
+
+    @_staff
+    def get(self, assignment: str, notebook: str) -> None:
+        """Write the page."""
+        self.gradebook.db.rollback()
+        rows = []
+        for cell, essay in self.essays(assignment, notebook).items():
+            try:
+                grades = Question(self.course_root(), self.gradebook, assignment, notebook, cell).grades()
+            except MissingEntry:
+                continue
+            marked = sum(is_marked(grade, essay.scheme.bonus) for _, grade in grades)
+            link = f"{self.base_url}/formgrader/mark/{_quoted(assignment, notebook, cell)}/"
+            points = points_text(essay.scheme.total) + (" (bonus)" if essay.scheme.bonus else "")
+            shown = f'<a href="{html.escape(link)}">{html.escape(cell)}</a>'
+            rows.append(f"<tr><td>{shown}</td><td>{points}</td><td>{marked} of {len(grades)}</td></tr>")
+        title = html.escape(f"{assignment}: {notebook}")
+        self.set_header("Content-Security-Policy", f"{self.content_security_policy}; script-src 'none'")
+        self.write(
+            _LIST.format(
+                title=title,
+                base=html.escape(self.base_url),
+                address=_quoted(assignment, notebook),
+                rows="\n".join(rows),
+            )
+        )
+
+
+class _Script(web.RequestHandler):
+    """Hands out the script of the panels; as open as nbgrader's own scripts are."""
+
+    def get(self) -> None:
+        """Write it."""
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.write(SCRIPT)
+
+
+def is_marked(grade: Any, bonus: bool) -> bool:
+    """Whether somebody has given points, or nobody needs to."""
+    if bonus:
+        return grade.extra_credit is not None or grade.manual_score is not None
+    return not grade.needs_manual_grade and (grade.manual_score is not None or grade.auto_score is not None)
+
+
+def only_question(text: str, cell: str) -> str:
+    """A notebook's file with one answer, what belongs to it, and what stands above it up to its heading.
+
+    A file that is no notebook, or has no such answer, stays as it is.
+    """
+    try:
+        notebook = json.loads(text)
+        cells = notebook["cells"]
+        at = next(number for number, one in enumerate(cells) if notebook_cells.grade_id(one) == cell)
+        first = first_of_question(cells, at)
+        notebook["cells"] = [
+            one for number, one in enumerate(cells) if first <= number <= at or cell in notebook_cells.parts(one)
+        ]
+        return json.dumps(notebook)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StopIteration):
+        return text
+
+
+def scripts_of(base_url: str, names: Mapping[str, str]) -> str:
+    """Elements for the head of a page with answers: the script of the panels, and what it has to know."""
+    known = json.dumps(dict(names)).replace("<", "\\u003c")
+    return (
+        f'<script type="text/javascript">var proctor_marking = {known};</script>\n'
+        f'<script src="{html.escape(base_url)}/formgrader/static/js/proctor_marking.js"></script>\n'
+    )
+
+
+def _quoted(*names: str) -> str:
+    return "/".join(quote(name, safe="") for name in names)
+
+
+@functools.lru_cache(maxsize=256)
+def _html_of(texts: tuple[str, ...], folder: str, limits: Any) -> list[str]:
+    return drawer(limits).do("texts", texts=list(texts), folder=folder)
+
+
+def routes(page: type) -> list[tuple[str, type]]:
+    """Addresses and who answers them.
+
+    Args:
+        page: handler of the page with one answer.
+    """
+    return [
+        (r"/formgrader/static/js/proctor_marking\.js", _Script),
+        (rf"/formgrader/api/marking/{_NAME}", _Marks),
+        (rf"/formgrader/api/marking_again/{_QUESTION}", _Again),
+        (rf"/formgrader/mark/{_NAME}/{_NAME}/?", _Questions),
+        (rf"/formgrader/mark/{_QUESTION}/?", _Walk),
+        (rf"/formgrader/mark/{_QUESTION}/{_NAME}/(next|prev)/?", _Walk),
+        (rf"/formgrader/mark/{_QUESTION}/{_NAME}/", page),
+    ]
+
+
+def answer_marking(page: type) -> None:
+    """Add them to what servers of this process answer from now on; once is enough, and more does nothing."""
+    if not any(route == r"/formgrader/static/js/proctor_marking\.js" for route, *_ in handlers.default_handlers):
+        handlers.default_handlers[:0] = routes(page)
