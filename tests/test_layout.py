@@ -18,8 +18,8 @@ from proctor.notebooks import cells as notebook_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dl1", "proctor")
-# Texts to train on, a trained model and a style sheet, which come with the students' package, and what switches its part
-# in Jupyter's server on.
+# Texts to train on, a trained model and a style sheet, which come with the students' package, and what switches its
+# part in Jupyter's server on.
 _SERVER = f"dl1-{metadata.version('dl1')}.data/data/etc/jupyter/jupyter_server_config.d/dl1.json"
 _MODEL = {f"dl1/data/course_gpt/{name}" for name in ("model.safetensors", "run.json", "spoken.json")}
 _TEXTS = {"dl1/data/second_corpus.txt", "dl1/data/tales.txt", "dl1/notebook/custom/custom.css"}

@@ -25,6 +25,7 @@ from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.marking_scheme import key_of, points_text, words_in
 from proctor.pages.drawer import drawer
+from proctor.plugin import marked_by
 from proctor.plugin.marking import (
     FOLLOWS,
     Essay,
@@ -145,6 +146,7 @@ class _Marks(_Course, BaseApiHandler):
             question, essay = self.question(assignment, notebook, body["cell"])
             question.give(student, essay.scheme, wanted)
             grade = self.gradebook.find_grade(body["cell"], notebook, assignment, student)
+            marked_by.note(self, grade.id)
             comment = self.gradebook.find_comment(body["cell"], notebook, assignment, student)
             self.write(json.dumps({"grade": grade.to_dict(), "comment": comment.to_dict()}))
 
