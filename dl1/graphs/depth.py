@@ -29,10 +29,10 @@ class PlainMean(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
-        sources, destinations = edge_index
+        start, end = edge_index
         x = self.linear(x)  # (N, out)
-        sums = x.index_add(0, destinations, x[sources])
-        degrees = torch.bincount(destinations, minlength=len(x)) + 1  # (N,)
+        sums = x.index_add(0, end, x[start])
+        degrees = torch.bincount(end, minlength=len(x)) + 1  # (N,)
         return sums / degrees[:, None]
 
 

@@ -184,7 +184,7 @@ class Course:
         """Regular files of the staff's folders but those of a run and drafts, and the settings."""
         for name in _FOLDERS:
             for path in sorted((self._root / name).rglob("*")):
-                # What was read and given, and former records, lie in hidden folders beside those of students; folders of
+                # What was read and given, and former records, lie in hidden folders beside those of students; those of
                 # a run lie on top.
                 parts = path.relative_to(self._root / name).parts
                 hidden = parts[0].startswith(".") or parts[-1].startswith(".") or path.suffix == ".lock"
