@@ -17,7 +17,8 @@ from proctor.pages.style import STYLE
 
 INDEX = "index"
 
-_PAGE = """<!DOCTYPE html>
+# Around what stands in its blocks; also for pages of the staff.
+DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta http-equiv="Content-Security-Policy" content="{{ policy }}"/>
@@ -163,7 +164,7 @@ def _state(question: Question) -> str:
 _ENVIRONMENT = Environment(
     loader=DictLoader(
         {
-            **{"page": _PAGE, "facts": _FACTS, "summary": _SUMMARY, "index": _INDEX, "said": _SAID},
+            **{"page": DOCUMENT, "facts": _FACTS, "summary": _SUMMARY, "index": _INDEX, "said": _SAID},
             **{"notebooks": _NOTEBOOKS, "list": _LIST},
         }
     ),

@@ -10,6 +10,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from proctor.intake.copier import printable
 from proctor.pages.frame import POLICY
+from proctor.pages.report_html import DOCUMENT
 from proctor.pages.style import STYLE
 from proctor.plugin import report_figures as figures
 from proctor.plugin.course_report import CourseReport, Sheet, open_by_question
@@ -37,20 +38,12 @@ tr, figure { break-inside: avoid; }
 figure { margin: 0.6rem 0; }
 @media print { table.numbers thead th { position: static; } .wide { overflow: visible; } }
 """
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}"/>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>{{ r.assignment }}: report</title>
-<style>{{ style | safe }}</style>
-</head>
-<body>
-<header><h1>{{ r.assignment }}: report</h1>
+_PAGE = """{% extends "document" %}
+{% block under %}
 <p class="quiet">Made {{ now }}, for staff: it names students. It shows what gradebook and records \
-held then.</p></header>
-<main>
+held then.</p>
+{% endblock %}
+{% block main %}
 <section><h2>State</h2>
 <dl class="facts">
 <dt>Students</dt><dd>{{ r.roster }} in the gradebook; {{ r.sheets | length }} have a graded submission</dd>
@@ -162,9 +155,7 @@ says how far they would agree on the same one.{% endif %}</p>
 <td>{{ students | names(4) }}</td></tr>{% endfor %}</tbody></table></div>
 {% if more_notes %}<p class="quiet">{{ more_notes }} more kinds of notes, in the records.</p>{% endif %}
 {% else %}<p>None.</p>{% endif %}</section>
-</main>
-</body>
-</html>
+{% endblock %}
 """
 
 
@@ -186,6 +177,7 @@ def page(report: CourseReport, memory: str) -> str:
     return _TEMPLATES.get_template("page").render(
         r=report,
         policy=POLICY,
+        title=f"{report.assignment}: report",
         style=STYLE + _OWN_STYLE,
         now=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         graded=graded,
@@ -266,7 +258,9 @@ def _span(seconds: float) -> str:
     return (f"{days} d " if days else "") + f"{rest // 3600} h {rest % 3600 // 60:02} min"
 
 
-_TEMPLATES = Environment(loader=DictLoader({"page": _PAGE}), autoescape=True, undefined=StrictUndefined)
+_TEMPLATES = Environment(
+    loader=DictLoader({"document": DOCUMENT, "page": _PAGE}), autoescape=True, undefined=StrictUndefined
+)
 _TEMPLATES.filters |= {
     "two": lambda value: "—" if value is None else f"{value:.2f}",
     "percent": lambda value: "—" if value is None else f"{100 * value:.0f} %",

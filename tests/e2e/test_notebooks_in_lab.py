@@ -64,16 +64,13 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    with playwright.sync_playwright() as started:
-        # As root Chromium runs without its own sandbox only; these pages are ours.
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        made = browser.new_page(viewport={"width": 1280, "height": 800})
-        made.set_default_timeout(MILLISECONDS)
-        made.goto(address)
-        made.locator("#jp-MainMenu").wait_for()
-        yield made
-        browser.close()
+def page(browser, address):
+    made = browser.new_page(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(MILLISECONDS)
+    made.goto(address)
+    made.locator("#jp-MainMenu").wait_for()
+    yield made
+    made.close()
 
 
 def opened(page, address: str, notebook: Path) -> None:

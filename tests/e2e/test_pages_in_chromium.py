@@ -29,7 +29,7 @@ from proctor.pages.report import (
 )
 from proctor.pages.report_html import index_html, summary_html
 from proctor.pages.template import KEY, SUMMARY, TITLE, write_template
-from proctor.plugin import page_grades
+from proctor.plugin import marked_by, page_grades
 from proctor.plugin.feedback import FeedbackExporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -123,6 +123,7 @@ def addresses(tmp_path_factory):
                 gradebook.update_or_create_student("bob", first_name="Bob")
                 gradebook.update_or_create_student("cyd", first_name="Cyd", last_name="Vries, de")
             yield {
+                "course": server.folder,
                 "server": f"http://127.0.0.1:{server.port}",
                 "formgrader": f"http://127.0.0.1:{server.port}{address}",
                 "other": f"http://127.0.0.1:{server.port}{other}",
@@ -132,15 +133,6 @@ def addresses(tmp_path_factory):
         finally:
             server.process.terminate()
             server.process.wait()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        # As root Chromium runs without its own sandbox only; these pages are ours.
-        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        yield made
-        made.close()
 
 
 class Opened:
@@ -349,6 +341,9 @@ def test_an_answer_is_marked_by_keys_and_the_next_one_follows(browser, addresses
         page.wait_for_function(f"() => formgrader.grades.at(0).get('manual_score') === {score}")
     assert page.locator("textarea.comment").input_value() == "- **1½ of 1½**: the **square**"
     assert page.locator("input.score").input_value() == "1.5"
+    marked, damaged = marked_by.read(addresses["course"], "hw")
+    assert [(one.cell, one.score) for one in marked][-1] == ("q1", 1.5)
+    assert damaged == []
     assert page.locator(".proctor-marking math").count() == 1
     with page.expect_navigation():
         page.keyboard.press("n")

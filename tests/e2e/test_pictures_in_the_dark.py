@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import shutil
 from pathlib import Path
 
@@ -24,15 +23,6 @@ PAGE = """
 <div class="dl1-drawing" style="background:#fff;width:300px;height:50px"></div>
 <div class="jp-RenderedImage"><img src="data:image/png;base64,{white}"></div>
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        # As root Chromium runs without its own sandbox only; these pages are ours.
-        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        yield made
-        made.close()
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])
