@@ -106,6 +106,9 @@ thread = threading.Thread(target=waiting.wait)
 thread.start()
 tried()
 waiting.set(); thread.join()
+# The kernel may list it for a moment more.
+while len(os.listdir("/proc/self/task")) > 1:
+    os.sched_yield()
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
 tried()
 with open("/proc/self/maps") as file:
