@@ -21,7 +21,7 @@
     **0 of 2.** An answer as a student would write it.
     ### END SOLUTION
 
-Points are written `0 ½ 1 1½ 2 …`. The list is the only source: the formgrader's items are made of it.
+Points are written `0 ¼ ½ ¾ 1 1½ 2 …`. The list is the only source: the formgrader's items are made of it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ from typing import Any, NamedTuple
 
 from proctor.notebooks.cells import grade_id, parts, scan_regions, source
 
-_NUMBER = r"\d+½?|½"
+_FRACTIONS = {"¼": 0.25, "½": 0.5, "¾": 0.75}
+_NUMBER = r"\d+[¼½¾]?|[¼½¾]"
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _SCHEME = re.compile(r"marking scheme\s*(?:\((.*)\))?", re.IGNORECASE)
 _BONUS = re.compile(rf"bonus\b\D*?(?:0 to )?({_NUMBER})(?!\d| to)", re.IGNORECASE)
 _BULLET = re.compile(r"( *)[-*+]\s+(.*)")
 _PRICED = re.compile(rf"([−-]?)({_NUMBER}):\s+(\S.*)")
 # A bullet that begins with what somebody may have meant as points.
-_ALMOST = re.compile(r"[−+-]?\s*(?:\d|½|[¼¾⅓])[\d.,/½¼¾⅓]*\s*(?:points?|p\.?)?\s*[:=)]")
+_ALMOST = re.compile(r"[−+-]?\s*(?:\d|[¼½¾⅓])[\d.,/½¼¾⅓]*\s*(?:points?|p\.?)?\s*[:=)]")
 # Points in the middle of a text: nobody could click on them.
-_BESIDE = re.compile(r"[:,]\s*(?:½|0|minus (?:\d|½|one|half)\w*)(?=[.;,]|\s*$)")
+_BESIDE = re.compile(r"[:,]\s*(?:[¼½¾]|0|minus (?:\d|[¼½¾]|one|half)\w*)(?=[.;,]|\s*$)")
 _ANCHOR = re.compile(rf"\*\*({_NUMBER}) of ({_NUMBER})\.\*\*\s*(.*)")
 _LIMIT = re.compile(r"\*[^*]*\bat most (\d{1,5}) words\b[^*]*\*\s*")
 _FORMULA = re.compile(r"\$\$[^$]*\$\$|\$[^$\n]+\$")
@@ -194,20 +195,39 @@ def words_in(cells: Iterable[dict[str, Any]], name: str, question: str) -> int:
 
 def points_of(text: str) -> float:
     """Number of a text like `1½`."""
-    whole = text.rstrip("½")
-    return (int(whole) if whole else 0) + (0.5 if text.endswith("½") else 0.0)
+    whole = text.rstrip("¼½¾")
+    return (int(whole) if whole else 0) + _FRACTIONS.get(text[-1], 0.0)
 
 
 def points_text(points: float) -> str:
     """How a number of points is written here: `1½`, `−1`, and other fractions with a point."""
     sign, size = ("−" if points < 0 else ""), abs(points)
-    if size % 1 == 0.5:
-        return f"{sign}{int(size) or ''}½"
+    for fraction, worth in _FRACTIONS.items():
+        if size % 1 == worth:
+            return f"{sign}{int(size) or ''}{fraction}"
     return f"{sign}{size:g}"
 
 
 def scheme_problems(source: str, points: float) -> Iterator[str]:
     """What is wrong with the scheme, the limit and the anchors of an essay's cell, each with what to do.
+
+    Args:
+        source: text of the cell.
+        points: of the cell.
+    """
+    scheme = read_scheme(source)
+    if scheme is None:
+        return
+    yield from price_problems(source, points)
+    if scheme.limit is None:
+        yield "has no word limit; write *Your answer to 1.1 (a), at most 200 words:* before the solution"
+    worth = scheme.stated if scheme.bonus else points
+    if worth is not None and (points >= 2 or scheme.anchors):
+        yield from _anchor_problems(scheme.anchors, worth)
+
+
+def price_problems(source: str, points: float) -> Iterator[str]:
+    """What is wrong with the items of a scheme, so that points made of them would not be what is meant.
 
     Args:
         source: text of the cell.
@@ -232,10 +252,6 @@ def scheme_problems(source: str, points: float) -> Iterator[str]:
             f"the items of the marking scheme add up to {points_text(scheme.total)} and the answer has "
             f"{points_text(worth)}; correct one of them"
         )
-    if scheme.limit is None:
-        yield "has no word limit; write *Your answer to 1.1 (a), at most 200 words:* before the solution"
-    if points >= 2 or scheme.anchors:
-        yield from _anchor_problems(scheme.anchors, worth)
 
 
 def _anchor_problems(anchors: tuple[Anchor, ...], worth: float) -> Iterator[str]:
@@ -266,7 +282,9 @@ def _items(lines: list[tuple[int, str]]) -> tuple[tuple[Item, ...], tuple[str, .
             problems.append((number, f"`{said}` in the text; make it a line of its own, `  - ½: …`, or `- −1: …`"))
         if priced is None:
             if _ALMOST.match(text):
-                problems.append((number, "points are written `0:`, `½:`, `1:`, `1½:` (`−1:` takes one); correct it"))
+                problems.append(
+                    (number, "points are written `0:`, `¼:`, `½:`, `1:`, `1½:` (`−1:` takes one); correct it")
+                )
             notes.append(text)
             continue
         points = points_of(priced[2]) * (-1 if priced[1] else 1)

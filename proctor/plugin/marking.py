@@ -14,7 +14,7 @@ from nbgrader.api import Comment, Grade, Gradebook, SubmittedNotebook
 
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
-from proctor.notebooks.marking_scheme import Item, Scheme, key_of, points_text, read_scheme
+from proctor.notebooks.marking_scheme import Item, Scheme, key_of, points_text, price_problems, read_scheme
 from proctor.plugin.marks_file import Choice, Mark, MarksFile
 
 _OFFERED = 9
@@ -24,10 +24,16 @@ FOLLOWS, TYPED, GONE = "follows", "typed", "gone"
 
 
 class Essay(NamedTuple):
-    """An answer that is marked by hand: its scheme, and the text that asks for it."""
+    """An answer that is marked by hand.
+
+    Args:
+        context: the text that asks for it.
+        problems: why points made of the scheme would not be what is meant, each with what to do.
+    """
 
     scheme: Scheme
     context: str
+    problems: tuple[str, ...] = ()
 
 
 class Change(NamedTuple):
@@ -175,7 +181,7 @@ def chosen(scheme: Scheme, wanted: Mapping[str, str]) -> tuple[Choice, ...]:
         lines = [key_of(one.text) for one in scheme.items[places[key]].partial]
         if line and line not in lines:
             raise ProctorError("the marking scheme has changed since this page was loaded; load it again")
-        found.append(Choice(key, places[key], line, lines.index(line) if line else -1))
+        found.append(Choice(key, places[key], line, lines.index(line) if line else -1, tuple(lines)))
     return tuple(sorted(found, key=lambda one: one.place))
 
 
@@ -196,27 +202,24 @@ def made_of(scheme: Scheme, choices: Iterable[Choice]) -> Mark:
 def known_again(mark: Mark, scheme: Scheme) -> tuple[Choice, ...] | None:
     """The items of a mark in a scheme as it is now, or None if one of them is not there any more.
 
-    An item is known by its words, wherever it stands. Where its words are gone, the item in its place is the same one
-    if that has new words, and as many stand beside it.
+    An item, or a line under it, is known by its words, wherever it stands. Where its words are gone, the one in its
+    place is the same if that has new words, and as many stand beside it.
     """
     found = []
     for one in mark.choices:
-        place = _place(one.item, one.place, mark.keys, [item.key for item in scheme.items])
+        place = _place(one.item, one.place, mark.keys, tuple(item.key for item in scheme.items))
         if place is None:
             return None
         item: Item = scheme.items[place]
-        lines = [key_of(line.text) for line in item.partial]
-        if not one.line:
-            found.append(Choice(item.key, place))
-            continue
-        at = lines.index(one.line) if one.line in lines else one.line_place if one.line_place < len(lines) else None
+        lines = tuple(key_of(line.text) for line in item.partial)
+        at = _place(one.line, one.line_place, one.lines, lines) if one.line else -1
         if at is None:
             return None
-        found.append(Choice(item.key, place, lines[at], at))
+        found.append(Choice(item.key, place, lines[at] if one.line else "", at, lines))
     return tuple(sorted(found, key=lambda one: one.place))
 
 
-def _place(key: str, place: int, before: tuple[str, ...], now: list[str]) -> int | None:
+def _place(key: str, place: int, before: tuple[str, ...], now: tuple[str, ...]) -> int | None:
     if key in now:
         return now.index(key)
     return place if len(before) == len(now) and now[place] not in before else None
@@ -251,7 +254,10 @@ def essays_of(path: Path) -> dict[str, Essay]:
                 begin = first_of_question(cells, number)
                 texts = [notebook_cells.source(one) for one in cells[begin:number] if one["cell_type"] == "markdown"]
                 asked = [one for one in texts if "BEGIN SOLUTION" not in one]
-                found[str(notebook_cells.grade_id(cell))] = Essay(scheme, "\n\n".join([*asked, scheme.question]))
+                points = float(cell["metadata"]["nbgrader"].get("points") or 0)
+                problems = tuple(price_problems(notebook_cells.source(cell), points))
+                context = "\n\n".join([*asked, scheme.question])
+                found[str(notebook_cells.grade_id(cell))] = Essay(scheme, context, problems)
     return found
 
 

@@ -188,6 +188,7 @@ class _Marks(_Course, BaseApiHandler):
         typed = question.is_typed(grade, mark, scheme)
         every = question.grades()
         panel |= {
+            "problems": essay.problems,
             "limit": scheme.limit,
             "bonus": scheme.total if scheme.bonus else None,
             # Points that were typed, or taken away, since then are not those of the items.
@@ -212,6 +213,8 @@ class _Again(_Course, BaseApiHandler):
             body = self.get_json_body() or {}
             question, essay = self.question(assignment, notebook, cell)
             done = body.get("apply") is True
+            if done and essay.problems:
+                raise ProctorError(f"correct the marking scheme in source/ first: {essay.problems[0]}")
             found = question.follow(essay.scheme) if done else question.changes(essay.scheme)
             self.write(
                 json.dumps(

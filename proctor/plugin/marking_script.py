@@ -85,6 +85,10 @@ Panel.prototype.draw = function () {
       + "into the field extra credit, and the score itself is 0, so that the course's maximum stays. By hand: 0 as the "
       + "score, and the bonus in extra credit."}));
   }
+  if (data.problems.length) {
+    this.element.appendChild(make("div", {"class": "alert alert-danger problems"}, ["The marking scheme in source/ is not "
+      + "what it should be:"].concat(data.problems).map(function (text) { return make("p", {text: text}); })));
+  }
   if (data.changed) { this.element.appendChild(this.again()); }
   data.items.forEach(function (item, number) {
     that.element.appendChild(that.button(item, number, null, -1));

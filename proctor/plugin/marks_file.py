@@ -25,12 +25,17 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class Choice(NamedTuple):
-    """An item that was given, by the key and the place of it and of the line under it (empty and -1: the whole)."""
+    """An item that was given, by the key and the place of it and of the line under it (empty and -1: the whole).
+
+    Args:
+        lines: keys of all lines that stood under the item then.
+    """
 
     item: str
     place: int
     line: str = ""
     line_place: int = -1
+    lines: tuple[str, ...] = ()
 
 
 class Mark(NamedTuple):
@@ -119,5 +124,5 @@ class MarksFile:
 
 
 def _mark(found: dict[str, Any]) -> Mark:
-    choices = tuple(Choice(*one) for one in found["choices"])
+    choices = tuple(Choice(*rest, tuple(lines)) for *rest, lines in found["choices"])
     return Mark(choices, tuple(found["keys"]), float(found["score"]), str(found["said"]))

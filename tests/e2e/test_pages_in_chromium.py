@@ -370,3 +370,42 @@ def test_a_page_with_all_answers_has_a_panel_before_each(browser, addresses):
     panel.locator("button.item").nth(2).click()
     page.wait_for_function("() => formgrader.grades.at(0).get('manual_score') !== null")
     page.close()
+
+
+def test_a_price_that_was_changed_is_shown_before_it_changes_points(browser, addresses):
+    source = addresses["course"] / "source" / "hw" / "ex.ipynb"
+    before = source.read_text(encoding="utf-8")
+    page = Opened(browser, addresses["other"].replace("/submissions/", "/mark/hw/ex/q1/")).page
+    score = "formgrader.grades.at(0).get('manual_score')"
+
+    def load(scheme: str) -> None:
+        source.write_text(scheme, encoding="utf-8")
+        page.reload()
+        page.wait_for_selector("body[data-marking=ready]")
+        page.wait_for_function("() => formgrader.grades.loaded && formgrader.comments.loaded")
+        page.wait_for_function("() => document.activeElement === document.body")
+
+    try:
+        load(before)
+        page.keyboard.press("0")
+        page.wait_for_function(f"() => {score} === 0")
+        page.keyboard.press("1")
+        page.wait_for_function(f"() => {score} === 1.5")
+        load(before.replace("- 1½: the", "- 1: the"))
+        assert "add up to 1½ and the answer has 2" in page.locator(".problems").inner_text()
+        page.get_by_text("Show what would change").click()
+        page.get_by_text("Change them").click()
+        page.get_by_text("correct the marking scheme in source/ first").wait_for()
+        load(before.replace("- 1½: the", "- 1: the").replace("- ½: the rest", "- 1: the rest"))
+        assert page.locator(".problems").count() == 0
+        page.get_by_text("Show what would change").click()
+        page.get_by_text("1.5 → 1", exact=False).wait_for()
+        assert page.evaluate(score) == 1.5
+        with page.expect_navigation():
+            page.get_by_text("Change them").click()
+        page.wait_for_function("() => formgrader.grades && formgrader.grades.loaded")
+        assert page.evaluate(score) == 1
+        assert page.locator("textarea.comment").input_value() == "- **1 of 1**: the **square**"
+    finally:
+        source.write_text(before, encoding="utf-8")
+        page.close()

@@ -124,7 +124,9 @@ def test_words_are_counted_without_formulas_and_without_the_question():
     assert count_words("<a" * 100_000 + "$") <= 1
 
 
-@pytest.mark.parametrize(("text", "points"), [("0", 0), ("½", 0.5), ("1", 1), ("1½", 1.5), ("12", 12)])
+@pytest.mark.parametrize(
+    ("text", "points"), [("0", 0), ("¼", 0.25), ("½", 0.5), ("1", 1), ("1½", 1.5), ("2¾", 2.75), ("12", 12)]
+)
 def test_points_are_written_as_they_are_read(text, points):
     assert points_of(text) == points
     assert points_text(points) == text

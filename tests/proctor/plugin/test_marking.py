@@ -109,6 +109,32 @@ def test_an_item_is_found_by_its_words_or_its_place(question, changed, how):
     assert ("the reasoning" in now(question)[1]) is (how == FOLLOWS)
 
 
+LINES = SCHEME.replace("half a reason", "half a reason\n  - ½: a word of it\n  - 0: only its name")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "how", "score"),
+    [
+        ("  - ½: a word", "  - ¾: a word", FOLLOWS, 0.75),
+        ("  - 1½: half a reason\n", "", None, 0.5),
+        ("a word of it", "some words of it", FOLLOWS, 0.5),
+        # Another line that has come to stand at its place is not it.
+        ("  - ½: a word of it\n", "", GONE, 0.5),
+        ("  - ½: a word of it\n", "  - 1/2: a word of it\n", GONE, 0.5),
+        ("  - 1½: half a reason\n  - ½: a word of it", "  - ½: some words\n  - 1½: half a reason", GONE, 0.5),
+    ],
+)
+def test_a_line_under_an_item_is_found_by_its_words_or_its_place(question, old, new, how, score):
+    scheme = read_scheme(LINES)
+    reason = scheme.items[0]
+    question.give("ada", scheme, {reason.key: key_of(reason.partial[1].text)})
+    assert now(question)[0] == 0.5
+    found = question.follow(read_scheme(LINES.replace(old, new)))
+    assert [one.how for one in found] == ([how] if how else [])
+    assert now(question)[0] == score
+    assert "only its name" not in now(question)[1]
+
+
 def test_a_bonus_is_extra_credit_beside_a_score_of_0(question):
     scheme = read_scheme(SCHEME.replace("(5)", "(bonus: 0 to 5)"))
     question.give("ada", scheme, {keys(scheme)[1]: ""})
