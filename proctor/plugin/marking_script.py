@@ -86,8 +86,8 @@ Panel.prototype.draw = function () {
       + "score, and the bonus in extra credit."}));
   }
   if (data.problems.length) {
-    this.element.appendChild(make("div", {"class": "alert alert-danger problems"}, ["The marking scheme in source/ is not "
-      + "what it should be:"].concat(data.problems).map(function (text) { return make("p", {text: text}); })));
+    this.element.appendChild(make("div", {"class": "alert alert-danger problems"}, ["In the marking scheme, in "
+      + "source/:"].concat(data.problems).map(function (text) { return make("p", {text: text}); })));
   }
   if (data.changed) { this.element.appendChild(this.again()); }
   data.items.forEach(function (item, number) {
