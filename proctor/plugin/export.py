@@ -152,10 +152,11 @@ def _row(
     }
     if not standing.final():
         return row
-    penalty = sum(one or 0.0 for one in lateness.penalties(submission).values())
+    # A sum of tenths is written as people would write it.
+    penalty = round(sum(one or 0.0 for one in lateness.penalties(submission).values()), 6)
     score = max(0.0, submission.score - penalty)
     return (
         row
-        | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": score}
+        | {"raw_score": submission.score, "late_submission_penalty": penalty, "score": round(score, 6)}
         | table.more(submission)
     )

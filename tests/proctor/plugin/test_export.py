@@ -237,7 +237,7 @@ def test_a_rule_of_the_course_gets_the_final_points(graded):
     read_all(graded)
     graded.read_essay("ben", 5)
     row = export(graded, AssignLatePenalties={"plugin_class": TenPercent})["ben"]
-    assert float(row["score"]) == pytest.approx(7.2)
+    assert (row["late_submission_penalty"], row["score"]) == ("0.8", "7.2")
 
 
 def test_an_extension_counts_and_is_shown(graded):
