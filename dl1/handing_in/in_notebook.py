@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from IPython import get_ipython
 
-from dl1.handing_in.folder import find_folder, look_into
+from dl1.handing_in.folder import Folder, content_of, find_folder, look_into
 from dl1.handing_in.handin_command import hand_in_folder, look
 from dl1.handing_in.unsaved import not_in_file
+from dl1.merging import cells as notebook_cells
+from dl1.merging import notebook_file
+from dl1.merging.submitted import cells_of
 from dl1.notebook.runs import is_rerun
 
 
@@ -22,6 +25,12 @@ def hand_in(submit: bool = False) -> None:
     if is_rerun():
         return
     folder = look_into(find_folder(None))
+    if _is_of_staff(folder):
+        print(
+            f"{folder.path} is the staff's: its notebooks have solutions in them, and nothing is handed in from here.\n"
+            "In a student's folder this cell says what is unfinished or broken, and hands in when it is asked to."
+        )
+        return
     sources = [cell.source for notebook in folder.notebooks.values() for cell in notebook.cells]
     shell = get_ipython()
     # The last one is this cell, of which nobody needs to save `submit=True`.
@@ -33,3 +42,14 @@ def hand_in(submit: bool = False) -> None:
         hand_in_folder(folder)
     else:
         print("To hand it in: hand_in(submit=True), or in a terminal: python -m dl1.handin")
+
+
+def _is_of_staff(folder: Folder) -> bool:
+    """Whether these are an instructor's notebooks: a release has a description beside it, and no solutions."""
+    if folder.given is not None:
+        return False
+    for path in (name for name in folder.files if name.endswith(".ipynb")):
+        content, _ = notebook_file.parsed(content_of(folder.path / path) or b"")
+        if any(notebook_cells.scan_regions(cell.source, "SOLUTION")[0] for cell in cells_of(content or {})):
+            return True
+    return False

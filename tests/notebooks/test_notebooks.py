@@ -9,7 +9,7 @@ from demo import scores
 from dl1.contract import protocol
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
-from proctor.notebooks.purposes import has_effect
+from proctor.notebooks.purposes import DEMO, has_effect, purpose
 
 SOURCE = Path(__file__).resolve().parents[2] / "source" / "assignment2"
 # As the handout has them; where it adds up to something else than its header, its questions count.
@@ -65,6 +65,14 @@ def test_points_per_question(name):
             points[question] = points.get(question, 0) + cell["metadata"]["nbgrader"]["points"]
     assert points == POINTS[name]
     assert notebook["metadata"]["proctor"]["points"] == sum(points.values())
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_the_last_cell_looks_at_the_folder_and_grading_leaves_it_out(name):
+    """It also has to do in a kernel that has run nothing else, for whoever comes back only to hand in."""
+    last = notebook_cells.read(SOURCE / f"{name}.ipynb")["cells"][-1]
+    assert (last["id"], purpose(last)) == ("hand_in", DEMO)
+    assert notebook_cells.source(last).split("\n")[1:] == ["from dl1 import hand_in", "", "hand_in()"]
 
 
 @pytest.mark.parametrize("name", POINTS)

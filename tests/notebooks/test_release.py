@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -163,3 +164,22 @@ def test_untouched_notebook_fails_with_not_implemented_only(release, name, tmp_p
     tests = {notebook_cells.grade_id(cell) for cell in notebook.cells if notebook_cells.role(cell) == "test"}
     assert set(errors.values()) == {"NotImplementedError"}, errors
     assert tests <= set(errors)
+
+
+@pytest.mark.parametrize("of_staff", [True, False], ids=["source", "release"])
+def test_the_last_cell_says_what_the_folder_lacks_and_hands_nothing_in(release, tmp_path, monkeypatch, of_staff):
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    folder = tmp_path / ASSIGNMENT
+    shutil.copytree(SOURCE if of_staff else release, folder)
+    notebook = nbformat.read(folder / NOTEBOOKS[0], as_version=4)
+    del notebook.cells[:-1]
+    NotebookClient(notebook, timeout=CELL_HANGS, resources={"metadata": {"path": folder}}).execute()
+    told = "".join(output.text for output in notebook.cells[0].outputs)
+    if of_staff:
+        assert f"{folder} is the staff's" in told
+    else:
+        assert f"{len(NOTEBOOKS)} notebooks of the assignment" in told
+        for name in NOTEBOOKS:
+            assert re.search(rf"  - {name}: (\d+) of \1 answers are as they were given out", told), name
+        assert "hand_in(submit=True)" in told
+    assert [path.name for path in tmp_path.iterdir()] == [ASSIGNMENT]

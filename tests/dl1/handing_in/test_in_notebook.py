@@ -6,7 +6,7 @@ import pytest
 
 import dl1
 from dl1.handing_in import in_notebook
-from tests.dl1.handing_in.small_assignment import finished
+from tests.dl1.handing_in.small_assignment import change, finished
 
 
 @pytest.fixture
@@ -45,3 +45,24 @@ def test_nbgrader_runs_it_for_nothing(ran, tmp_path, monkeypatch, capsys, execut
     dl1.hand_in(submit=True)
     assert capsys.readouterr().out == ""
     assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.parametrize("submit", [False, True])
+def test_in_the_staffs_folder_it_says_so_and_hands_nothing_in(ran, tmp_path, capsys, submit):
+    change(tmp_path / "ps1" / "2_two.ipynb", "q2_1_h", "### BEGIN SOLUTION\nh = 3\n### END SOLUTION")
+    # Beside a description it is a student's own comment.
+    dl1.hand_in()
+    assert "2 notebooks of the assignment" in capsys.readouterr().out
+    (tmp_path / "ps1" / "assignment.json").unlink()
+    dl1.hand_in(submit=submit)
+    told = capsys.readouterr().out
+    assert told.startswith(f"{tmp_path / 'ps1'} is the staff's: its notebooks have solutions in them")
+    assert "python -m dl1.handin" not in told
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_a_folder_that_nobody_can_place_is_looked_at_all_the_same(ran, tmp_path, capsys):
+    (tmp_path / "ps1" / "assignment.json").unlink()
+    (tmp_path / "ps1" / "3_broken.ipynb").write_text("{")
+    dl1.hand_in()
+    assert "put assignment.json of the course's release beside the notebooks" in capsys.readouterr().out
