@@ -55,10 +55,10 @@ mutants: $(DL1) ## change every reference answer by rule; print which changes no
 rewritten: $(DL1) ## write every reference answer in other ways by rule; print which of them lose points
 	@$(VENV_PYTHON) -m proctor.catalogue source/assignment2 misconceptions --rewritten $(ARGS)
 
-bundle: $(ENV) ## one archive for students, of release/: notebooks, wheel, requirements, start page; in dist/
-	@rm -f dist/dl1-*.whl
-	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1
-	@rm -rf dl1/build dl1/*.egg-info
+bundle: $(ENV) ## one archive for students, of release/: notebooks, wheels, requirements, start page; in dist/
+	@rm -f dist/dl1-*.whl dist/dl1_student_lab-*.whl
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./dl1 ./deploy/student
+	@rm -rf dl1/build dl1/*.egg-info deploy/student/build deploy/student/*.egg-info
 	@$(VENV_PYTHON) -m deploy.bundle $(ARGS)
 
 wheel: $(ENV) ## dl1 as one file for students, in dist/
@@ -67,7 +67,7 @@ wheel: $(ENV) ## dl1 as one file for students, in dist/
 	@ls dist/dl1-*.whl
 
 clean: ## remove caches and the demo's course; keep the environment and all student work
-	rm -rf demo/run scratch dist build dl1/build *.egg-info dl1/*.egg-info .pytest_cache .ruff_cache
+	rm -rf demo/run scratch dist build dl1/build deploy/student/build *.egg-info dl1/*.egg-info deploy/student/*.egg-info .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the environment and JupyterLab's settings

@@ -30,7 +30,7 @@ def write(root: Path, assignment: str, target: Path, cpu_index: str | None = Non
     """Write the archive.
 
     Args:
-        root: of the course, with `release/`, `source/`, `constraints.txt`, and the wheel in `dist/`.
+        root: of the course, with `release/`, `source/`, `constraints.txt`, and both wheels in `dist/`.
         target: folder for it.
         cpu_index: address of an index with PyTorch's builds for CPUs.
 
@@ -62,18 +62,13 @@ def content(root: Path, assignment: str, cpu_index: str | None = None) -> dict[s
     Raises:
         BundleError: something is missing, too old, or not for students.
     """
-    wheels = sorted((root / "dist").glob("dl1-*.whl"))
-    if len(wheels) != 1:
-        found = ", ".join(path.name for path in wheels) or "nothing"
-        raise BundleError(f"{root / 'dist'} has to hold one wheel of dl1, and holds {found}; run: make bundle")
-    wheel = wheels[0]
-    pins = students_pins(root)
-    lines = [f"./{wheel.name}[{_EXTRA}]", *(f"{name}=={version}" for name, version in pins.items())]
-    requirements = "\n".join(lines) + "\n"
+    wheel, lab = (_wheel(root, name) for name in ("dl1", "dl1_student_lab"))
+    pins = [f"{name}=={version}" for name, version in students_pins(root).items()]
+    requirements = "\n".join([f"./{wheel.name}[{_EXTRA}]", f"./{lab.name}", *pins]) + "\n"
     files = dict(_released(root, assignment))
-    files[wheel.name] = wheel.read_bytes()
+    files |= {wheel.name: wheel.read_bytes(), lab.name: lab.read_bytes()}
     files["requirements.txt"] = requirements.encode()
-    files["constraints.txt"] = ("\n".join(lines[1:]) + "\n").encode()
+    files["constraints.txt"] = ("\n".join(pins) + "\n").encode()
     cpu = "Add <code>--extra-index-url</code> and the address that PyTorch's installation page names for CPUs."
     if cpu_index:
         files["requirements-cpu.txt"] = f"--extra-index-url {cpu_index}\n{requirements}".encode()
@@ -99,6 +94,14 @@ def students_pins(root: Path) -> Mapping[str, str]:
     if lacking:
         raise BundleError(f"constraints.txt has no version of {', '.join(lacking)}; add it")
     return {name: pins[name] for name in sorted(set(names))}
+
+
+def _wheel(root: Path, name: str) -> Path:
+    wheels = sorted((root / "dist").glob(f"{name}-*.whl"))
+    if len(wheels) != 1:
+        found = ", ".join(path.name for path in wheels) or "nothing"
+        raise BundleError(f"{root / 'dist'} has to hold one wheel of {name}, and holds {found}; run: make bundle")
+    return wheels[0]
 
 
 def _released(root: Path, assignment: str) -> Iterator[tuple[str, bytes]]:

@@ -27,6 +27,7 @@ def course(tmp_path) -> Path:
     (tmp_path / "release" / "ps1" / ".ipynb_checkpoints" / "x.ipynb").write_text("{}")
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "dl1-0.1.0-py3-none-any.whl").write_bytes(b"a wheel")
+    (tmp_path / "dist" / "dl1_student_lab-0.1.0-py3-none-any.whl").write_bytes(b"another")
     (tmp_path / "dl1").mkdir()
     for name in ("constraints.txt", "dl1/pyproject.toml"):
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
@@ -43,6 +44,7 @@ def test_the_archive_has_all_that_a_student_needs_and_is_the_same_each_time(cour
             "START_HERE.html",
             "constraints.txt",
             "dl1-0.1.0-py3-none-any.whl",
+            "dl1_student_lab-0.1.0-py3-none-any.whl",
             "environment.yml",
             "ps1/1_one.ipynb",
             "ps1/2_two.ipynb",
@@ -60,15 +62,15 @@ def test_every_package_of_a_student_has_the_version_of_the_course():
     assert "pytest" not in pins
 
 
-def test_the_requirements_begin_with_the_wheel_and_know_the_index_for_cpus(course):
+def test_the_requirements_begin_with_the_wheels_and_know_the_index_for_cpus(course):
     files = content(course, "ps1")
-    first, *others = files["requirements.txt"].decode().splitlines()
-    assert first == "./dl1-0.1.0-py3-none-any.whl[notebooks]"
+    first, lab, *others = files["requirements.txt"].decode().splitlines()
+    assert (first, lab) == ("./dl1-0.1.0-py3-none-any.whl[notebooks]", "./dl1_student_lab-0.1.0-py3-none-any.whl")
     assert others == files["constraints.txt"].decode().splitlines()
     assert "requirements-cpu.txt" not in files
     files = content(course, "ps1", "https://example.org/cpu")
     lines = files["requirements-cpu.txt"].decode().splitlines()
-    assert lines == ["--extra-index-url https://example.org/cpu", first, *others]
+    assert lines == ["--extra-index-url https://example.org/cpu", first, lab, *others]
     assert "requirements-cpu.txt" in files["START_HERE.html"].decode()
 
 
@@ -106,7 +108,11 @@ def older(course):
         (lambda course: (course / "release" / "ps1" / "assignment.json").unlink(), "assignment.json isn't there"),
         (older, "2_two.ipynb is older than its source; run: nbgrader generate_assignment ps1"),
         (secret, "has “#### Marking scheme” in it, which is not for students"),
-        (lambda course: (course / "dist" / "dl1-0.2.0-py3-none-any.whl").touch(), "has to hold one wheel of dl1"),
+        (lambda course: (course / "dist" / "dl1-0.2.0-py3-none-any.whl").touch(), "has to hold one wheel of dl1,"),
+        (
+            lambda course: (course / "dist" / "dl1_student_lab-0.1.0-py3-none-any.whl").unlink(),
+            "has to hold one wheel of dl1_student_lab, and holds nothing; run: make bundle",
+        ),
         (lambda course: (course / "constraints.txt").write_text("torch==2.5\n"), "constraints.txt has no version of"),
     ],
 )

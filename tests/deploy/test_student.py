@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def folders(request, tmp_path, monkeypatch) -> list[str]:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(STUDENT) if request.param == "named" else "")
     return paths.jupyter_config_path()
+
+
+def test_the_wheel_of_the_bundle_puts_every_file_where_jupyter_looks():
+    project = tomllib.loads((STUDENT / "pyproject.toml").read_text(encoding="utf-8"))
+    put = {(place, name) for place, names in project["tool"]["setuptools"]["data-files"].items() for name in names}
+    files = {path.relative_to(STUDENT) for path in STUDENT.glob("*/*.json")}
+    assert put == {(f"etc/jupyter/{path.parent}", path.as_posix()) for path in files}
+    assert len(files) == 3
 
 
 def test_a_students_server_has_no_formgrader_and_no_course_list(folders):
