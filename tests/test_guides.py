@@ -1,7 +1,10 @@
 """What the guides tell people to type is there: commands, targets, modules and settings."""
 
+import contextlib
+import html
 import re
 import shlex
+import shutil
 import subprocess
 from importlib import import_module, util
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from nbgrader.apps.nbgraderapp import NbGraderApp
 
 from proctor.__main__ import _COMMANDS
+from tests.dl1.handing_in.small_assignment import finished, release
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("*/*.md")])
@@ -83,6 +87,43 @@ def test_commands_of_the_engine_and_modules_exist():
                 if module == "proctor":
                     assert word in _COMMANDS, f"{guide.name}: python -m proctor {word}"
     assert len(modules) > 5
+
+
+def students_commands() -> list[tuple[str, list[str]]]:
+    """Module and words of each command that students are told to type."""
+    page = (ROOT / "deploy" / "bundle" / "START_HERE.html").read_text(encoding="utf-8")
+    told = [html.unescape(text) for text in re.findall(r"<(?:code|pre)[^>]*>(.*?)</(?:code|pre)>", page, re.DOTALL)]
+    told = [line.replace("$assignment", "assignment2") for line in told] + typed(ROOT / "docs" / "student_guide.md")
+    found = [re.search(r"python -m (dl1\.\w+)(.*)$", line) for line in told]
+    return [(match[1], shlex.split(match[2])) for match in found if match]
+
+
+def test_commands_of_students_have_the_options_that_they_are_told(capsys):
+    told = students_commands()
+    assert {module for module, _ in told} == {
+        f"dl1.{name}" for name in ("doctor", "download", "generate", "handin", "train", "update")
+    }
+    for module, given in told:
+        with contextlib.suppress(SystemExit):
+            import_module(module).main(["--help"])
+        known = capsys.readouterr().out
+        for option in (word for word in given if word.startswith("--")):
+            assert re.search(rf"{option}\b", known), (module, option)
+
+
+def test_commands_around_a_hand_in_work_as_they_are_told(tmp_path, monkeypatch, capsys):
+    """Those that need no network and no minutes, in a small assignment of that name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dl1.handing_in.exchange.why_not", lambda folder: "there is none")
+    monkeypatch.setattr("dl1.handing_in.handin_command.opened_notebooks", list)
+    release(tmp_path / "new" / "assignment2")
+    shutil.make_archive("NEW", "zip", tmp_path / "new")
+    finished(tmp_path / "assignment2")
+    told = {(module, *given) for module, given in students_commands() if module in ("dl1.handin", "dl1.update")}
+    assert len(told) == 3
+    for module, *given in sorted(told):
+        assert import_module(module).main(given) == 0, (module, given, capsys.readouterr())
+    assert "Receipt: assignment2" in capsys.readouterr().out
 
 
 def test_targets_of_make_exist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import html
 import re
 import string
@@ -19,6 +20,7 @@ OWN = Path(__file__).resolve().parent
 _EXTRA = "notebooks"
 # Held for the speed of nbgrader, which every student has.
 _ALSO = ("jsonschema", "nbconvert", "traitlets")
+_LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _SECRET = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)|#### (Marking scheme|Anchor answers)")
 
 
@@ -38,14 +40,17 @@ def write(root: Path, assignment: str, target: Path, cpu_index: str | None = Non
         BundleError: something is missing, too old, or not for students.
     """
     files = content(root, assignment, cpu_index)
+    made = given_out.load(root / "release" / assignment).made or _LONG_AGO
+    # Archives have no time zone: what was made today must not lie in anybody's future.
+    day = (made - datetime.timedelta(days=1)).timetuple()[:3]
     path = target / f"{assignment}-bundle.zip"
     draft = path.with_name(f".{path.name}")
     try:
         target.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in sorted(files.items()):
-                # The same files make the same archive.
-                entry = zipfile.ZipInfo(f"{assignment}-bundle/{name}", (2000, 1, 1, 0, 0, 0))
+                # The same release makes the same archive.
+                entry = zipfile.ZipInfo(f"{assignment}-bundle/{name}", (*day, 0, 0, 0))
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
         draft.replace(path)

@@ -71,7 +71,11 @@ def kernel(folders: list[Path], notebooks: Path) -> Iterator[Seen]:
 def started_jupyter() -> Iterator[Seen]:
     """Which JupyterLab the command `jupyter lab` starts."""
     found = shutil.which("jupyter")
-    if found is None:
+    # The course's start page calls it by its path, and activates nothing.
+    beside = shutil.which("jupyter", path=str(Path(sys.executable).parent))
+    if found is None and beside is not None:
+        yield Seen(OK, f"{quoted(beside)} lab starts the one of this environment, which isn't active")
+    elif found is None:
         line = "the command jupyter isn't found: the environment isn't active, or JupyterLab isn't installed"
         yield Seen(KNOW, line, f"start it with: {quoted(sys.executable)} -m jupyterlab")
     elif Path(sys.prefix).resolve() not in Path(found).parent.resolve().parents:

@@ -51,6 +51,8 @@ def test_the_archive_has_all_that_a_student_needs_and_is_the_same_each_time(cour
             "ps1/assignment.json",
             "requirements.txt",
         ]
+        # The small assignment was made on the 30th.
+        assert {entry.date_time for entry in opened.infolist()} == {(2026, 11, 29, 0, 0, 0)}
     assert [file.name for file in (course / "out").iterdir()] == [path.name]
 
 

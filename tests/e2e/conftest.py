@@ -1,11 +1,10 @@
 """The system's Chromium for the tests in this folder, and why there is none."""
 
 import os
-import shutil
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.e2e.student_lab import CHROMIUM
 
 
 @pytest.fixture(scope="module")

@@ -3,31 +3,19 @@
 One widget is used by mouse and by keyboard. Released notebooks look the same; these are the source's, unrun.
 """
 
-import contextlib
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.e2e.student_lab import NEEDS_CHROMIUM, NOTEBOOK, opened, student_lab, window
+
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "source/assignment2").glob("*.ipynb"))
-MILLISECONDS = 300_000
 DARK = {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}}
-NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
 
 
 @pytest.fixture(scope="module")
@@ -40,47 +28,20 @@ def address(tmp_path_factory):
     shutil.copy(ROOT / "dl1/jupyter/dl1.json", folder / "kit/jupyter_server_config.d")
     (folder / "kit/labconfig").mkdir()
     (folder / "kit/labconfig/default_setting_overrides.json").write_text(json.dumps(DARK))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder / 'work'}"]
-    settings = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    settings["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(ROOT / "deploy/student"), str(folder / "kit")])
-    settings |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
-    settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=log)
-    try:
-        while True:
-            assert process.poll() is None, (folder / "log").read_text()
-            with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api"):
-                break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/lab"
-    finally:
-        process.terminate()
-        process.wait()
+    with student_lab(folder, folder / "work", [ROOT / "deploy/student", folder / "kit"], ROOT) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def page(browser, address):
-    made = browser.new_page(viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(MILLISECONDS)
-    made.goto(address)
-    made.locator("#jp-MainMenu").wait_for()
+    made = window(browser, address)
     yield made
     made.close()
 
 
-def opened(page, address: str, notebook: Path) -> None:
-    page.goto(f"{address}/tree/{notebook.name}?reset")
-    page.locator(f"{NOTEBOOK} .jp-RenderedMarkdown h1").first.wait_for()
-
-
 def test_every_notebook_is_dark_and_fits_its_window(page, address):
     for notebook in NOTEBOOKS:
-        opened(page, address, notebook)
+        opened(page, address, notebook.name)
         look = page.evaluate(
             """selector => {
               const panel = document.querySelector(selector);
@@ -96,7 +57,7 @@ def test_every_notebook_is_dark_and_fits_its_window(page, address):
 
 
 def test_the_menu_is_a_students_and_nothing_asks_for_news(page, address):
-    opened(page, address, NOTEBOOKS[0])
+    opened(page, address, NOTEBOOKS[0].name)
     page.get_by_role("menuitem", name="Nbgrader", exact=True).click()
     entries = page.locator(".lm-Menu-item:visible").all_inner_texts()
     page.keyboard.press("Escape")
@@ -105,7 +66,7 @@ def test_the_menu_is_a_students_and_nothing_asks_for_news(page, address):
 
 
 def test_controls_and_picture_of_a_widget_are_seen_at_once_and_move(page, address):
-    opened(page, address, NOTEBOOKS[0])
+    opened(page, address, NOTEBOOKS[0].name)
     cells = page.locator(f"{NOTEBOOK} .jp-CodeCell")
     for number in (0, 1):
         cells.nth(number).locator(".cm-content").click()

@@ -50,12 +50,16 @@ def test_a_notebook_may_ask_for_another_kernel(tmp_path):
 
 
 def test_the_command_jupyter_may_be_another_ones(tmp_path, monkeypatch):
-    monkeypatch.setattr(jupyter.shutil, "which", lambda name: None)
+    monkeypatch.setattr(jupyter.shutil, "which", lambda name, path=None: None)
     assert levels(jupyter.started_jupyter()) == [KNOW]
-    monkeypatch.setattr(jupyter.shutil, "which", lambda name: str(tmp_path / "jupyter"))
+    beside = str(Path(sys.executable).parent)
+    monkeypatch.setattr(jupyter.shutil, "which", lambda name, path=None: f"{beside}/{name}" if path == beside else None)
+    (one,) = jupyter.started_jupyter()
+    assert (one.level, f"{beside}/jupyter lab starts" in one.line) == (OK, True)
+    monkeypatch.setattr(jupyter.shutil, "which", lambda name, path=None: str(tmp_path / "jupyter"))
     (one,) = jupyter.started_jupyter()
     assert (one.level, str(tmp_path) in one.line) == (MEND, True)
-    monkeypatch.setattr(jupyter.shutil, "which", lambda name: str(Path(sys.prefix, "bin", "jupyter")))
+    monkeypatch.setattr(jupyter.shutil, "which", lambda name, path=None: str(Path(sys.prefix, "bin", "jupyter")))
     assert levels(jupyter.started_jupyter()) == [OK]
 
 
