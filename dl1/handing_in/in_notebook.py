@@ -40,6 +40,7 @@ def hand_in(submit: bool = False) -> None:
     look(folder, ask_servers=False)
     if submit:
         hand_in_folder(folder)
+        print("Now make this cell hand_in() again: as it is, Run All Cells would hand in anew.")
     else:
         print("To hand it in: hand_in(submit=True), or in a terminal: python -m dl1.handin")
 

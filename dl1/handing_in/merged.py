@@ -15,7 +15,7 @@ from typing import Any
 from dl1.merging import cells as notebook_cells
 from dl1.merging import given_out
 from dl1.merging.answers import Answers, layout
-from dl1.merging.expected import Expected, plain_lines
+from dl1.merging.expected import Expected, definitions, plain_lines
 from dl1.merging.labels import label, with_own_parts
 from dl1.merging.places import Submitted
 from dl1.merging.submitted import cells_of
@@ -183,7 +183,7 @@ class _Merge:
     def _keep_what_is_left(self, new: Mapping[str, Expected]) -> None:
         """What the student has written and is nowhere by now, behind the cell in which it stood."""
         for cell, text in zip(self.found, self.texts, strict=True):
-            name = cell.label or self.was.get(cell, "")
+            name = cell.label or self.was.get(cell) or self._gone(cell, new)
             known = [one.released for one in (self.before.get(name), new.get(name)) if one is not None]
             # Where nobody knows what was given out, a cell that is locked is taken to be as it was.
             was = notebook_cells.nbgrader_metadata(self.originals[cell.number - 1])
@@ -203,6 +203,12 @@ class _Merge:
             if pictures := self.originals[cell.number - 1].get("attachments"):
                 made["attachments"] = pictures
             self.made.insert(self._behind(name), made)
+
+    def _gone(self, cell: Submitted, new: Mapping[str, Expected]) -> str:
+        """The answer, asked for no more, that a cell without a name is: it defines the same. Empty if there is none."""
+        made = definitions(cell.source) if cell.cell_type == "code" else set()
+        gone = (one for one in self.before.values() if one.name not in new)
+        return next((one.name for one in gone if one.defines and one.defines <= made), "")
 
     def _behind(self, name: str) -> int:
         places = [number for number, made in enumerate(self.made, start=1) if _name_of(made) == name]

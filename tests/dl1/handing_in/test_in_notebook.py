@@ -36,6 +36,7 @@ def test_what_ran_last_and_was_not_saved_is_said_and_handed_in_all_the_same(ran,
     told = capsys.readouterr().out
     assert "What you ran last does not stand in the files" in told
     assert "Receipt: ps1" in told
+    assert told.endswith("make this cell hand_in() again: as it is, Run All Cells would hand in anew.\n")
     assert len(list(tmp_path.glob("*.zip"))) == 1
 
 

@@ -96,13 +96,14 @@ def new(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("student", STUDENTS)
-def test_nothing_of_a_student_is_lost(student, new, tmp_path):
+def test_nothing_of_a_student_is_lost(student, new, tmp_path, capsys):
     folder = tmp_path / "ps1"
     STUDENTS[student](folder)
     (path,) = folder.glob("1_one*.ipynb")
     own = own_texts(path)
     before = {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert main([str(new), str(folder)]) == 0
+    assert "1.3: is asked for no more (q1_3_g); what you wrote is kept in a cell of your own" in capsys.readouterr().out
     made = json.loads((folder / "1_one.ipynb").read_text(encoding="utf-8"))
     there = [cell["source"] for cell in made["cells"]]
     assert len(own) >= 5
