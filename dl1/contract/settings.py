@@ -53,7 +53,10 @@ def first_settings() -> Iterator[None]:
         around.enter_context(np.errstate(**{kind: "warn" for kind, how in np.geterr().items() if how == "raise"}))
         if any(action == "error" for action, *_ in warnings.filters):
             around.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("default")
+            # IPython always has one that raises, of a class of its own: what is not said stays unsaid.
+            warnings.filters[:] = [("default" if how == "error" else how, *what) for how, *what in warnings.filters]
+            # Behind all others it changes nothing but that Python looks at the list anew.
+            warnings.simplefilter("default", append=True)
         yield
 
 

@@ -22,6 +22,8 @@ _ANNOTATED = 64
 _CELL, _HIGHEST, _WIDEST = 0.5, 3.0, 10.0
 _NARROWEST, _LOWEST, _BETWEEN = 1.9, 1.2, 0.55
 _TITLE_WIDTH = 26
+# Of a panel with bars, in inches.
+_BARS_WIDE, _BARS_HIGH = 2.6, 1.7
 
 
 def compare(
@@ -33,6 +35,7 @@ def compare(
     rows: str = "",
     columns: str = "",
     tolerance: float = 1e-4,
+    bars: bool = False,
 ) -> None:
     """Draws inputs, the expected result and the result of ``yours()``, and frames the numbers that differ.
 
@@ -44,22 +47,23 @@ def compare(
         yours: computes a matrix of the same shape with the student's code.
         rows, columns: what the axes of the result stand for.
         tolerance: absolute difference from which a number counts as different.
+        bars: vectors of probabilities as bars, where a 0 is what was cut.
     """
     # Copies, because code that changes its input in place must not change what it is compared with.
     expected = expected.detach().clone()
     panels = [*inputs.items(), ("expected", expected)]
     shapes = [tuple(_matrix(value).shape) for _, value in [*panels, panels[-1]]]
-    figure, axes = _equal_cells(shapes, bool(title))
+    figure, axes = _bar_panels(len(shapes), bool(title)) if bars else _equal_cells(shapes, bool(title))
     for axis, (name, value) in zip(axes, panels, strict=False):
-        heat_map(axis, value, "\n".join(textwrap.wrap(name, width=_TITLE_WIDTH)))
+        (_draw_bars if bars else heat_map)(axis, value, "\n".join(textwrap.wrap(name, width=_TITLE_WIDTH)))
     result, problem = _evaluate(yours, expected)
     if result is None:
         _draw_problem(axes[-1], problem)
     else:
-        _draw_compared(axes[-1], result, expected, tolerance)
+        _draw_compared(axes[-1], result, expected, tolerance, bars)
     for axis, shape in zip(axes, shapes, strict=True):
         # An input of the same shape has the same axes.
-        if axis.images and shape == shapes[-1]:
+        if (axis.images or axis.containers) and shape == shapes[-1]:
             axis.set(xlabel=columns, ylabel=rows)
         if axis.images:
             axis.set_aspect("equal")
@@ -88,6 +92,37 @@ def _equal_cells(shapes: list[tuple[int, int]], titled: bool) -> tuple[Figure, l
     return figure, axes
 
 
+def _bar_panels(count: int, titled: bool) -> tuple[Figure, list[Axes]]:
+    """A figure with axes side by side that have one scale."""
+    width = (_BARS_WIDE + _BETWEEN) * count + _BETWEEN
+    above = 0.4 + (0.35 if titled else 0)
+    height = above + _BARS_HIGH + 0.55
+    figure, axes = plt.figure(figsize=(width, height)), []
+    for number in range(count):
+        left = _BETWEEN + number * (_BARS_WIDE + _BETWEEN)
+        box = (left / width, 0.55 / height, _BARS_WIDE / width, _BARS_HIGH / height)
+        axes.append(figure.add_axes(box, ylim=(0, 1.12)))
+    return figure, axes
+
+
+def _draw_bars(axis: Axes, values: torch.Tensor, title: str) -> None:
+    numbers = _matrix(values)[0].tolist()
+    axis.bar(range(len(numbers)), numbers, color=AGREES)
+    for place, number in enumerate(numbers):
+        text = f"{number:.3f}".rstrip("0").rstrip(".") if number else "cut"
+        axis.text(
+            place,
+            min(max(number, 0), 1) + 0.02,
+            text,
+            ha="center",
+            fontsize=7.5,
+            color="black" if number else "#5B6570",
+        )
+    axis.set_title(title, fontsize=10)
+    axis.set_xticks(range(len(numbers)))
+    axis.tick_params(labelsize=8)
+
+
 def _draw_problem(axis: Axes, problem: str) -> None:
     axis.set(xticks=[], yticks=[])
     axis.set_title("yours", fontsize=10)
@@ -100,13 +135,18 @@ def _draw_problem(axis: Axes, problem: str) -> None:
     axis.text(0.5, 0.5, problem, transform=axis.transAxes, **style)
 
 
-def _draw_compared(axis: Axes, result: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
+def _draw_compared(axis: Axes, result: torch.Tensor, expected: torch.Tensor, tolerance: float, bars: bool) -> None:
     different = ~torch.isclose(result, _matrix(expected), rtol=0, atol=tolerance)
     count = int(different.sum())
     verdict = "the same" if count == 0 else f"{count} of {different.numel()} differ"
-    heat_map(axis, result, f"yours: {verdict}", like=expected)
+    if bars:
+        _draw_bars(axis, result, f"yours: {verdict}")
+        for bar, differs in zip(axis.patches, different[0].tolist(), strict=True):
+            bar.set_color(DIFFERS if differs else AGREES)
+    else:
+        heat_map(axis, result, f"yours: {verdict}", like=expected)
     axis.title.set_color(DIFFERS if count else AGREES)
-    for row, column in different.nonzero().tolist():
+    for row, column in [] if bars else different.nonzero().tolist():
         axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=DIFFERS, linewidth=2))
 
 

@@ -137,10 +137,15 @@ def show_angles(
         for number, (model, shares) in enumerate(probabilities(models, turned).items()):
             places = [place + (number - (len(models) - 1) / 2) * height for place in range(len(classes))]
             axes[1, column].barh(places, shares, height, color=_COLOURS[number], label=model)
-        axes[1, column].set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6), yticks=range(len(classes)))
+        axes[1, column].set(
+            xlim=(0, 1),
+            xticks=[0, 0.5],
+            xlabel="probability",
+            ylim=(len(classes) - 0.4, -0.6),
+            yticks=range(len(classes)),
+        )
         axes[1, column].set_yticklabels(classes if column == 0 else [], fontsize=8)
-    axes[1, 0].set_xlabel("probability")
-    axes[1, -1].legend(fontsize=8, loc="lower right")
+    figure.legend(*axes[1, 0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=len(models))
     figure.suptitle(f"What the models see in a turned picture: {name}")
     return figure
 

@@ -79,6 +79,23 @@ def test_inference_mode():
         assert torch.ones(1, requires_grad=True).mul(2).requires_grad
 
 
+def test_a_filter_that_raises_leaves_others_as_they_are(recwarn):
+    """IPython has one in every notebook; with it a check must not say what a cell doesn't."""
+
+    class OfIPython(Warning):
+        pass
+
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.simplefilter("error", OfIPython)
+    with first_settings():
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("early", OfIPython, stacklevel=1)
+    assert [str(one.message) for one in recwarn] == ["early"]
+    with pytest.raises(OfIPython):
+        warnings.warn("early", OfIPython, stacklevel=1)
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_probes_of_a_notebook_ask_like_this(name):
     change, look = SETTINGS[name]

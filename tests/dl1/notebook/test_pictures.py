@@ -102,6 +102,27 @@ def test_vectors_are_rows(draw):
     assert frames(axes[2]) == [(0.5, -0.5)]
 
 
+def test_probabilities_are_bars_and_what_was_cut_is_said(draw):
+    right = torch.tensor([0.0, 0.625, 0.0, 0.375])
+    axes = draw(lambda: torch.tensor([0.2, 0.5, 0.0, 0.3]), right, bars=True, columns="token")
+    assert [[bar.get_height() for bar in axis.patches] for axis in axes[1:]] == [
+        pytest.approx(right.tolist()),
+        pytest.approx([0.2, 0.5, 0.0, 0.3]),
+    ]
+    assert [text.get_text() for text in axes[1].texts] == ["cut", "0.625", "cut", "0.375"]
+    assert axes[2].get_title() == "yours: 3 of 4 differ"
+    colours = [matplotlib.colors.to_hex(bar.get_facecolor()).upper() for bar in axes[2].patches]
+    assert colours == [DIFFERS, DIFFERS, AGREES, DIFFERS]
+    assert axes[1].get_ylim() == axes[2].get_ylim()
+    assert (axes[2].get_xlabel(), axes[0].get_xlabel()) == ("token", "")
+
+
+def test_a_problem_takes_the_place_of_bars(draw):
+    axes = draw(unfinished, torch.tensor([0.5, 0.5]), bars=True)
+    assert "nothing yet" in axes[2].texts[0].get_text()
+    assert list(axes[2].patches) == []
+
+
 def test_code_that_changes_its_input_is_compared_with_what_was_expected(draw):
     stream = EXPECTED.clone()
 
