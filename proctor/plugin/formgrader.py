@@ -13,6 +13,7 @@ import json
 import secrets
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ _INSTEAD = (
     "JupyterLab: {path}. To set a point all the same, leave the cells that are to blame out of that file and load this "
     "page again. If this happens to every submission, look at the server's log."
 )
+# What nbgrader's template writes as it is, though a student may have a say in it.
+_NAMES = ("student", "last_name", "first_name", "notebook_path")
 # What nbgrader's template runs from attributes.
 _ATTRIBUTES = ("toggle_name(true);", "toggle_name(false);")
 # Pages that were drawn: the next answer is drawn while somebody reads this one.
@@ -126,9 +129,10 @@ def _drawn(asked: _Asked, config: Any, limits: PageLimits, cell: str) -> Page:
     except (OSError, ValueError) as error:
         return Page(empty_page(title, instead), [f"{path} can't be read ({error})"], False)
     # What nbconvert itself tells the template of the file.
-    resources = {**asked.resources, "metadata": {"name": path.stem, "path": str(path.parent)}}
-    names = json.dumps(resources, sort_keys=True, default=str)
-    key = (path, status.st_mtime_ns, status.st_size, status.st_ino, names, limits, cell)
+    names = {name: escape(str(asked.resources[name])) for name in _NAMES if asked.resources.get(name)}
+    resources = {**asked.resources, **names, "metadata": {"name": path.stem, "path": str(path.parent)}}
+    known = json.dumps(resources, sort_keys=True, default=str)
+    key = (path, status.st_mtime_ns, status.st_size, status.st_ino, known, limits, cell)
     page = _KEPT.pop(key, None)
     if page is None:
         shown = only_question(text, cell) if cell else text

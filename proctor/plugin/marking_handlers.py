@@ -21,6 +21,7 @@ from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandl
 from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 
+from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.marking_scheme import key_of, points_text, words_in
@@ -58,7 +59,12 @@ class _Course:
     def essays(self, assignment: str, notebook: str) -> dict[str, Essay]:
         folder = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment)
         path = Path(folder) / f"{notebook}.ipynb"
-        status = path.stat() if path.is_file() else None
+        try:
+            # A name that leads elsewhere would take a student's notebook for the source.
+            verdict.record_path(self.course_root(), assignment, "student", notebook)
+            status = path.stat() if path.is_file() else None
+        except (ProctorError, OSError):
+            status = None
         return _essays(path, status.st_mtime_ns) if status else {}
 
     def question(self, assignment: str, notebook: str, cell: str) -> tuple[Question, Essay]:
@@ -210,9 +216,9 @@ class _Again(_Course, BaseApiHandler):
     def post(self, assignment: str, notebook: str, cell: str) -> None:
         """Say what would change, and with ``{"apply": true}`` change it."""
         with _said(self):
-            body = self.get_json_body() or {}
+            body = self.get_json_body()
             question, essay = self.question(assignment, notebook, cell)
-            done = body.get("apply") is True
+            done = isinstance(body, dict) and body.get("apply") is True
             if done and essay.problems:
                 raise ProctorError(f"correct the marking scheme in source/ first: {essay.problems[0]}")
             found = question.follow(essay.scheme) if done else question.changes(essay.scheme)

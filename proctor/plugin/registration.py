@@ -79,10 +79,12 @@ def plug_in(c: Config) -> None:
         from proctor.plugin.formgrader import serve_pages
         from proctor.plugin.late_scores import count_lateness
         from proctor.plugin.list_names import name_by_id
+        from proctor.plugin.list_pages import quote_names
         from proctor.plugin.marked_by import note_markers
 
         press_beside()
         name_by_id()
+        quote_names()
         serve_pages()
         count_lateness()
         note_markers()

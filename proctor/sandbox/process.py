@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import psutil
 
@@ -153,6 +154,31 @@ class Running:
                 one.kill()
         if self._group is not None:
             self._group.kill()
+
+
+def identity(one: psutil.Process) -> tuple[int, float]:
+    """By what a process is known also when its number has been used again."""
+    return one.pid, one.create_time()
+
+
+def as_they_are(running: Running) -> dict[tuple[int, float], tuple | None]:
+    """Its processes that live, and of each what its forks would inherit and others of its user may have changed.
+
+    That is rank, cores and limits, or None where they may not be known.
+    """
+    found = {}
+    for one in running.processes():
+        with contextlib.suppress(psutil.Error, ProcessLookupError, FileNotFoundError):
+            found[identity(one)] = _handed_on(one)
+    return found
+
+
+def _handed_on(one: psutil.Process) -> tuple | None:
+    try:
+        limits = Path(f"/proc/{one.pid}/limits").read_text()
+        return limits, one.nice(), *one.ionice(), os.sched_getscheduler(one.pid), *one.cpu_affinity()
+    except (PermissionError, psutil.AccessDenied):
+        return None
 
 
 def end_by(number: int) -> str:

@@ -74,6 +74,8 @@ _INT = 0xFFFF_FFFF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _MAP_TYPE, _MAP_HUGETLB = 0x0F, 0x40000
 _CURRENT_PERSONALITY = 0xFFFF_FFFF
+_ONE_PROCESS = {"setpriority": 0, "ioprio_set": 1}
+_OF_A_PROCESS = ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 _MADV_COLLAPSE = 25
 # By name: bit of clone's flags.
 NAMESPACES = {
@@ -116,6 +118,11 @@ CASES: dict[str, Case] = {
     # An int in the kernel: its upper half must not hide it.
     "ioctl TIOCSTI": Case("ioctl", ((1, _INT, _TIOCSTI),), "types into a terminal"),
     "ioctl TIOCLINUX": Case("ioctl", ((1, _INT, _TIOCLINUX),), "types into a console"),
+    # Of the same user, so that no right is needed; a warm process would hand it on to all later forks.
+    **{f"{name} of another": Case(name, ((0, None, 0),), _OTHERS) for name in _OF_A_PROCESS},
+    **{f"{name} of another": Case(name, ((1, None, 0),), _OTHERS) for name in _ONE_PROCESS},
+    **{f"{name} of many": Case(name, ((0, None, kind),), _OTHERS) for name, kind in _ONE_PROCESS.items()},
+    "prlimit64 of another": Case("prlimit64", ((0, None, 0), (2, None, 0)), _OTHERS),
     "personality": Case(
         "personality", ((0, None, _CURRENT_PERSONALITY),), "switches off the random order of addresses"
     ),

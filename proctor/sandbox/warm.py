@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import json
 import select
 import socket
@@ -29,7 +30,7 @@ from proctor.sandbox.bubblewrap import WORK, Sandbox
 from proctor.sandbox.limits import Limits, Usage
 from proctor.sandbox.measure import OWN_FOLDERS
 from proctor.sandbox.mounts import Mount
-from proctor.sandbox.process import Running
+from proctor.sandbox.process import as_they_are, identity
 
 _ENTRY, _BESIDE = "/opt/proctor/warm_entry.py", "/opt/proctor/memory_image.py"
 # What one message can carry, and one descriptor of the archive and one for output.
@@ -41,7 +42,11 @@ _SECONDS_TO_END = 15.0
 
 
 class _Unusable(Exception):
-    """A warm sandbox that can't be used; the text says why, for staff."""
+    """A warm sandbox that can't be used, or only not now (then another one can later); the text says why, for staff."""
+
+    def __init__(self, why: str, later: bool = False) -> None:
+        super().__init__(why)
+        self.later = later
 
 
 class Pool:
@@ -107,8 +112,9 @@ class Pool:
             self._told(warm.ready(seconds))
             lease = Lease(self, warm, *warm.fork(sandbox.work, program, arguments, sockets, output))
         except _Unusable as error:
-            self._open = False
-            self._told([f"no warm processes here, so that grading takes longer: {error}"])
+            self._open = error.later
+            of = "for each notebook" if error.later else "here"
+            self._told([f"no warm processes {of}, so that grading takes longer: {error}"])
             return None
         finally:
             if lease is None:
@@ -151,7 +157,7 @@ class _Warm:
         self.sandbox = Sandbox(sandbox.kind, sandbox.limits, sandbox.mounts, None, sandbox.environment)
         self.key = key
         self.modules = modules
-        self._before: set[tuple[int, float]] = set()
+        self._before: dict[tuple[int, float], tuple | None] = {}
         self._ready = False
         self.wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         inner = Sandbox(sandbox.kind, sandbox.limits, mounts, None, sandbox.environment)
@@ -195,7 +201,7 @@ class _Warm:
         Raises:
             _Unusable: it has not.
         """
-        self._before = _identities(self.running)
+        self._before = as_they_are(self.running)
         with tempfile.TemporaryFile() as archive:
             with tarfile.open(fileobj=archive, mode="w:") as files:
                 if work is not None:
@@ -208,7 +214,7 @@ class _Warm:
         word = self.word(_SECONDS_TO_START)
         if word is None or not word.get("started"):
             raise _Unusable(f"a fork could not be closed in ({(word or {}).get('why') or 'no word of it'})")
-        new = [one for one in self.running.processes() if _identity(one) not in self._before]
+        new = [one for one in self.running.processes() if identity(one) not in self._before]
         first = min(new, key=lambda one: one.create_time(), default=None)
         try:
             self.running.resume(first.pid)
@@ -231,7 +237,7 @@ class _Warm:
         if word is None or word["clean"] is not True or self.running.check() is not None:
             return False
         self.running.rest()
-        return _identities(self.running) == self._before
+        return as_they_are(self.running) == self._before
 
     def word(self, seconds: float) -> dict[str, Any] | None:
         """What it says next; None if it says nothing in that time, or has ended."""
@@ -255,6 +261,9 @@ class _Warm:
         try:
             self.wire.sendmsg([json.dumps(message).encode()], extra)
         except OSError as error:
+            # Those of all programs of this account are counted together, other submissions' included.
+            if later := error.errno == errno.ETOOMANYREFS:
+                raise _Unusable("too many descriptors of this account are on their way", later) from error
             raise _Unusable("its process has ended") from error
 
 
@@ -330,15 +339,3 @@ def _key(sandbox: Sandbox, path: Sequence[str], modules: Sequence[str]) -> tuple
     """What has to be the same for two programs that come from one warm process."""
     variables = tuple(sorted(sandbox.environment.items()))
     return sandbox.kind, sandbox.limits, tuple(sandbox.mounts), variables, tuple(path), tuple(modules)
-
-
-def _identity(process: psutil.Process) -> tuple[int, float]:
-    return process.pid, process.create_time()
-
-
-def _identities(running: Running) -> set[tuple[int, float]]:
-    found = set()
-    for one in running.processes():
-        with contextlib.suppress(psutil.Error):
-            found.add(_identity(one))
-    return found

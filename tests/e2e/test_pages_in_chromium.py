@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -303,6 +304,39 @@ def test_keys_lead_to_the_next_student(browser, addresses):
     # Which of the two is the next one is by chance; beyond the last one there is the list.
     assert addresses["other"] in reached
     assert reached - {addresses["other"]} == {f"{addresses['server']}/formgrader/gradebook/hw/ex"}
+
+
+@pytest.mark.parametrize("name", ['x";document.title=1337;//', "x</script><script>document.title=1337</script>"])
+def test_a_link_of_a_student_runs_nothing_in_the_formgrader(browser, addresses, name):
+    run = "<img src=x onerror=document.title=1337>"
+    with Gradebook(f"sqlite:///{addresses['course'] / 'gradebook.db'}", "test") as gradebook:
+        gradebook.update_or_create_student("max", first_name="Max", last_name=run)
+    try:
+        for made in (name, run):
+            for place in ("gradebook/{}", "gradebook/hw/{}", "manage_submissions/{}", "manage_students/{}/hw"):
+                page = Opened(browser, f"{addresses['server']}/formgrader/{place.format(quote(made, safe=''))}").page
+                assert page.title() == "nbgrader formgrade"
+                assert made in page.locator("ol.breadcrumb").inner_text()
+                page.close()
+        for place in ("manage_students", "api/students"):
+            page = Opened(browser, f"{addresses['server']}/formgrader/{place}").page
+            page.get_by_text(run).first.wait_for()
+            assert page.title() != "1337"
+            page.close()
+    finally:
+        with Gradebook(f"sqlite:///{addresses['course'] / 'gradebook.db'}", "test") as gradebook:
+            gradebook.remove_student("max")
+
+
+def test_lists_with_their_buttons_work_under_their_policy(browser, addresses):
+    opened = Opened(browser, f"{addresses['server']}/formgrader/gradebook/hw/ex")
+    names = opened.page.locator("a.name-shown")
+    names.first.wait_for(state="attached")
+    assert not names.first.is_visible()
+    opened.page.locator("#toggle_names").click()
+    names.first.wait_for(state="visible")
+    assert opened.errors == []
+    opened.page.close()
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,25 @@ for family in range(2, 45):
         pass
 print("rights:", gained, subprocess.run(["unshare", "-Ur", "id"], capture_output=True).returncode != 0)
 """
+STEERS = """
+import os, resource
+steered = []
+for pid in [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]:
+    for way in (
+        lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+        lambda: os.setpriority(os.PRIO_USER, 0, 19),
+        lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+        lambda: os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))}),
+        lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000, 1_000)),
+        lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (30, 30)),
+    ):
+        try:
+            way()
+            steered.append(pid)
+        except OSError:
+            pass
+print("steered:", steered)
+"""
 HIDDEN_MEMORY = """
 import ctypes, mmap, os
 MIB = 1 << 20
@@ -127,6 +146,7 @@ MEMORY = "used more than 2 GiB of memory"
 CASES = [
     Case("look", "reads all that processes in the sandbox tell of the machine", _own(LOOK), says=("looked",), silent=(CANARY,)),  # noqa: E501
     Case("rights", "namespaces, mounts, other processes, sockets of all families", _own(RIGHTS), says=("rights: [] True",)),  # noqa: E501
+    Case("steers", "gives other processes of its sandbox a low rank, one core and small limits, for who comes next", _own(STEERS), says=("steered: []",)),  # noqa: E501
     Case("hidden-memory", "memory without a process: memfd, System V, shared pages, folders", _own(HIDDEN_MEMORY), says=("ways: []",)),  # noqa: E501
     Case("sockets", "fills the memory with buffers of sockets", _own(SOCKETS), says=(MEMORY,)),
     Case("flood", "fills the memory while the engine is kept busy with words", _own(FLOOD), says=(MEMORY,)),

@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from proctor.sandbox import seccomp_filter
 from proctor.sandbox.bubblewrap import WORK, Sandbox, availability
 from proctor.sandbox.limits import Limits
 from proctor.sandbox.mounts import Mount
@@ -358,11 +362,105 @@ def test_it_ends_with_the_process_that_grades():
         "lease = pool.start(Sandbox('bwrap', Limits()), 'import time; time.sleep(300)', [], [], 60.0)\n"
         "print(*[one.pid for one in lease.processes()], flush=True)\ntime.sleep(300)"
     )
-    import subprocess
-    import sys
-
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as one:
         numbers = list(map(int, one.stdout.readline().split()))
         assert len(numbers) >= 4
         os.kill(one.pid, signal.SIGKILL)
     until(lambda: not any(map(psutil.pid_exists, numbers)))
+
+
+# What others of one user may change of a process without any right, and forks of it then have.
+STEER = """
+import errno, resource
+def sched(name, pid):
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(ctypes.c_long(NUMBERS[name]), *[ctypes.c_ulong(one) for one in (1, pid, 3 << 13)])
+    raise OSError(ctypes.get_errno(), name)
+ways = {
+    "rank": lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19),
+    "rank of all": lambda pid: os.setpriority(os.PRIO_USER, 0, 19),
+    "rank of a group": lambda pid: os.setpriority(os.PRIO_PGRP, os.getpgid(pid), 19),
+    "rank on the disk": lambda pid: sched("ioprio_set", pid),
+    "kind": lambda pid: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+    "cores": lambda pid: os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))}),
+    "files": lambda pid: resource.prlimit(pid, resource.RLIMIT_FSIZE, (1_000, 1_000)),
+    "descriptors": lambda pid: resource.prlimit(pid, resource.RLIMIT_NOFILE, (30, 30)),
+    "time": lambda pid: resource.prlimit(pid, resource.RLIMIT_CPU, (60, 60)),
+}
+def steer(way, pid):
+    try:
+        ways[way](pid)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+say({way: [steer(way, pid) for pid in (warm, 1)] for way in ways})
+# Its own it may have, as some libraries want.
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+os.setpriority(os.PRIO_PROCESS, 0, 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+"""
+STANDING = """
+import resource
+limits = {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")}
+say([os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), sorted(os.sched_getaffinity(0)), limits])
+"""
+
+
+def test_a_fork_can_not_steer_the_warm_process(pool):
+    numbers = {"ioprio_set": seccomp_filter.call_number("ioprio_set")}
+    with run(pool, STANDING) as told:
+        before = told.word()
+    with run(pool, f"NUMBERS = {numbers}\n{STEER}") as told:
+        tried = told.word()
+    assert len(tried) == 9
+    assert {name for ways in tried.values() for name in ways} == {"EPERM"}, tried
+    with run(pool, STANDING) as told:
+        assert told.word() == before
+
+
+@pytest.mark.parametrize("way", ["rank", "limit"])
+def test_a_warm_process_that_was_steered_forks_no_more(pool, way):
+    with run(pool, STANDING + WAIT) as told:
+        before = told.word()
+        first = told.lease.warm.running.pid
+        warm = psutil.Process(told.lease.pid).parent().pid
+        if way == "rank":
+            os.setpriority(os.PRIO_PROCESS, warm, 7)
+        else:
+            # By its own account: also who may do everything else may lack this right.
+            own = psutil.Process(warm)
+            account = {} if os.geteuid() else {"user": own.uids().real, "group": own.gids().real, "extra_groups": []}
+            subprocess.run(["prlimit", "--pid", str(warm), "--nofile=200:200"], check=True, cwd="/", **account)
+    with run(pool, STANDING) as told:
+        assert told.word() == before
+        assert told.lease.warm.running.pid != first
+
+
+class _Crowded:
+    """A channel on which no descriptors can be sent for now, because of others of the same account."""
+
+    def __init__(self, wire) -> None:
+        self.wire = wire
+
+    def sendmsg(self, content, extra):
+        if extra:
+            raise OSError(errno.ETOOMANYREFS, "Too many references")
+        return self.wire.sendmsg(content, extra)
+
+    def __getattr__(self, name):
+        return getattr(self.wire, name)
+
+
+def test_what_another_submission_takes_of_the_account_costs_one_notebook_its_warm_process():
+    with contextlib.closing(Pool(["decimal"])) as made:
+        with run(made, "say(0)") as told:
+            told.word()
+        (warm,) = made._idle.values()
+        warm.wire = _Crowded(warm.wire)
+        assert made.start(Sandbox("bwrap", LIMITS), "", [], [], 60.0) is None
+        assert made.notes == [
+            "no warm processes for each notebook, so that grading takes longer: too many descriptors of this account "
+            "are on their way"
+        ]
+        with run(made, "say(1)") as told:
+            assert told.word() == 1
