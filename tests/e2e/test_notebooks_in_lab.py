@@ -3,19 +3,12 @@
 One widget is used by mouse and by keyboard. Released notebooks look the same; these are the source's, unrun.
 """
 
-import contextlib
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+from lab_server import ROOT, lab
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
@@ -23,7 +16,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium"),
 ]
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "source/assignment2").glob("*.ipynb"))
 MILLISECONDS = 300_000
 DARK = {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}}
@@ -40,27 +32,8 @@ def address(tmp_path_factory):
     shutil.copy(ROOT / "dl1/jupyter/dl1.json", folder / "kit/jupyter_server_config.d")
     (folder / "kit/labconfig").mkdir()
     (folder / "kit/labconfig/default_setting_overrides.json").write_text(json.dumps(DARK))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder / 'work'}"]
-    settings = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    settings["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(ROOT / "deploy/student"), str(folder / "kit")])
-    settings |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
-    settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=log)
-    try:
-        while True:
-            assert process.poll() is None, (folder / "log").read_text()
-            with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api"):
-                break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/lab"
-    finally:
-        process.terminate()
-        process.wait()
+    with lab(folder, folder / "work", [ROOT / "deploy/student", folder / "kit"]) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
