@@ -7,6 +7,7 @@ TAs, do the same in Chromium, as people do.
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ import lab_pages
 import psutil
 import pytest
 import requests
-from course_folder import Course
+from course_folder import ROOT, Course
 from course_hub import Hub, missing, running
 from hub_browser import Browser
 
@@ -297,3 +298,48 @@ def test_a_ta_in_chromium_grades_and_marks_and_a_student_reads(hub, windows, des
     assert "½ of ½: the length" in page
     address = windows["eve"].page.url.replace("/lab/tree/", "/files/")
     assert set(statuses(windows["dan"], address).values()) == {403}
+
+
+def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people):
+    accounts, course = hub.accounts, hub.course.folder
+    text = (ROOT / "docs/administrator_guide.md").read_text(encoding="utf-8")
+    backup = accounts.home("course") / "backup"
+    here = {
+        "/srv/dl1/exchange": str(hub.exchange),
+        "/srv/dl1/backup": str(backup),
+        "http://127.0.0.1:8000": hub.address,
+        "NAME": accounts.names["bob"],
+        "sudo -u dl1 ": "",
+    }
+
+    def typed(words: str, account: str | None = None) -> tuple[int, str]:
+        """What a line of the guide does here, by root or by an account in the course's folder."""
+        found = re.findall(rf"(?:^    |`)({re.escape(words)}.*?)(?:`|  +#|$)", text, re.MULTILINE)
+        assert found, words
+        line = found[0]
+        for there, place in here.items():
+            line = line.replace(there, place)
+        process = accounts.start(account, "sh", "-c", line, folder=course if account else Path("/"))
+        said, _ = process.communicate()
+        return process.returncode, said
+
+    assert typed("bwrap --unshare-all") == (0, "")
+    assert typed("curl -s http://127.0.0.1:8000/hub/health")[0] == 0
+    owner = accounts.names["course"]
+    modes = typed("find /srv/dl1/exchange")[1].splitlines()
+    wanted = ["1777 root ", f"755 {owner} test", f"755 {owner} test/outbound", f"3733 {owner} test/inbound"]
+    assert sorted(modes) == sorted([*wanted, f"711 {owner} test/feedback"])
+    assert typed("sudo -u dl1 nbgrader db student add", "course")[0] == 0
+    status, said = typed("python -m proctor doctor", "course")
+    assert "exchange" in said
+    assert status == 0, said
+    status, said = typed("python -m proctor backup", "course")
+    assert status == 0, said
+    (here["FILE"],) = [one.name for one in backup.iterdir()]
+    status, said = typed("python -m proctor restore", "course")
+    assert status == 0, said
+    # An account that is closed can't log in any more.
+    assert typed("usermod --expiredate 1 NAME")[0] == 0
+    with pytest.raises(AssertionError, match="Invalid username or password"):
+        hub.login("bob")
+    subprocess.run(["usermod", "--expiredate", "", accounts.names["bob"]], check=True)
