@@ -20,7 +20,10 @@ from proctor.sandbox.bubblewrap import availability
 
 MISSING = availability()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
-HINTS = "<details><summary>half of 3</summary>\n\nDivide by two.\n\n</details>"
+HINTS = "\n\n".join(
+    f"<details><summary>{symptom}</summary>\n\n{hint}\n\n</details>"
+    for symptom, hint in {"a whole number": "Which operation makes it?", "half of 3 is 1": "Use one slash."}.items()
+)
 HEAD = "from dl1 import check_close, probe\n\n\n@probe\ndef halved(x):\n    return half(x)\n\n\n"
 PUBLIC = "check_close(halved(3.0), 1.5, name='half of 3')"
 # What the author writes at first, and then.
@@ -64,7 +67,7 @@ def one_question() -> dict[str, Any]:
     test = cells["q1_test"]
     test["metadata"] |= {"tags": ["raises-exception"], "jupyter": {"source_hidden": True}}
     test["source"] = f"# Check 1: the double\n{test['source']}"
-    hints = {"cell_type": "markdown", "id": "q1-hints", "metadata": {}, "source": HINTS.replace("half", "double")}
+    hints = {"cell_type": "markdown", "id": "q1-hints", "metadata": {}, "source": HINTS}
     notebook["cells"] = [cells["intro"], cells["setup"], cells["q1_double"], hints, test]
     notebook["metadata"]["proctor"] = {"points": 2, "interface": ["double"]}
     return notebook

@@ -288,7 +288,7 @@ def test_a_ta_in_chromium_grades_and_marks_and_a_student_reads(hub, windows, des
             desk.keyboard.press("n")
         if more:
             formgrader_pages.wait_for_panel(desk)
-    assert "2 of 2" in desk.locator("tbody tr", has_text="q4_why").inner_text()
+    assert re.search(r"([23]) of \1", desk.locator("tbody tr", has_text="q4_why").inner_text())
     desk.goto(f"{formgrader}/manage_submissions/{exercise.ASSIGNMENT}")
     for step in ("generate-feedback", "release-feedback"):
         assert "Success" in formgrader_pages.press(desk, names["eve"], step)
