@@ -25,7 +25,7 @@ from tqdm import tqdm
 from proctor.catalogue import inprocess
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.purposes import has_effect
-from tests.e2e.student_lab import CHROMIUM, NOTEBOOK, end_kernels, go_to, run, said, student_lab, window, with_kernel
+from tests.e2e.lab_window import CHROMIUM, NOTEBOOK, end_kernels, go_to, lab, run, said, window, with_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "source" / "assignment2"
@@ -195,7 +195,7 @@ def main() -> None:
         (folder / "work").mkdir()
         write_notebooks(folder / "work")
         settings = [ROOT / "deploy" / "student"]
-        with student_lab(folder, folder / "work", settings, ROOT) as address, sync_playwright() as playwright:
+        with lab(folder, folder / "work", settings, ROOT) as address, sync_playwright() as playwright:
             options = ["--no-sandbox"] if os.getuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
             page = window(browser, address)

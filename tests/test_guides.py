@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from importlib import import_module, util
 from pathlib import Path
 
@@ -145,6 +146,33 @@ def test_folders_that_commands_write_into_are_there_or_made(guide):
         for option, value in zip(given, given[1:], strict=False):
             if option in ("-o", "--output") and "/" in value and not value.startswith("/"):
                 assert Path(value).parent.as_posix() in made, f"{guide.name}: {line}"
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_links_lead_to_files_and_headings_that_are_there(guide):
+    for link in re.findall(r"\]\(([^)\s]+)\)", guide.read_text(encoding="utf-8")):
+        if "://" in link or not _is_path(link):
+            continue
+        path, _, heading = link.partition("#")
+        target = (guide.parent / path).resolve() if path else guide
+        assert target.exists(), f"{guide.name}: {link}"
+        if heading:
+            lines = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines], link
+
+
+def _is_path(link: str) -> bool:
+    """Not of a program's text, such as `![](attachment:p.png)`."""
+    return bool(re.fullmatch(r"[\w./-]*(#[\w-]+)?", link))
+
+
+def test_settings_of_the_hub_that_the_administrator_is_told_of_are_there():
+    known = tomllib.loads((ROOT / "deploy/jupyterhub/hub.toml").read_text(encoding="utf-8"))
+    text = (ROOT / "docs/administrator_guide.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if "`hub.toml`" in line]
+    named = re.findall(r"`(\w+)`", row.rpartition("|")[0].rpartition("|")[2])
+    assert set(named) == {"memory", "servers"}
+    assert set(named) <= known.keys()
 
 
 def test_students_are_told_where_their_code_is_graded():

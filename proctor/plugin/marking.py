@@ -15,6 +15,7 @@ from nbgrader.api import Comment, Grade, Gradebook, SubmittedNotebook
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.marking_scheme import Item, Scheme, key_of, points_text, price_problems, read_scheme
+from proctor.plugin.at_once import Changed, differs, standing
 from proctor.plugin.marks_file import Choice, Mark, MarksFile
 
 _OFFERED = 9
@@ -62,22 +63,34 @@ class Question:
         self.file = MarksFile(root, assignment, notebook, cell)
         self._gradebook = gradebook
 
-    def give(self, student: str, scheme: Scheme, wanted: Mapping[str, str] | None) -> Mark | None:
+    def give(
+        self,
+        student: str,
+        scheme: Scheme,
+        wanted: Mapping[str, str] | None,
+        seen: Mapping[str, Any] | None = None,
+    ) -> Mark | None:
         """Give items for an answer, in place of those that it had, and write points and comment into the gradebook.
 
         Args:
             wanted: by the key of an item the key of the line under it, or nothing for the whole item; empty for 0
                 points, None to take the mark back.
+            seen: what whoever gives them was shown, as `standing` has it; without, whatever stands there is replaced.
 
         Raises:
+            Changed: somebody else has marked the answer since then.
             ProctorError: there is no such item, or the file of marks can't be written.
         """
         assignment, notebook, cell = self.names
-        grade = self._gradebook.find_grade(cell, notebook, assignment, student)
-        comment = self._gradebook.find_comment(cell, notebook, assignment, student)
         made = None if wanted is None else made_of(scheme, chosen(scheme, wanted))
         with self.file.changing() as marks:
+            # What others have written before they gave the lock back.
+            self._gradebook.db.rollback()
+            grade = self._gradebook.find_grade(cell, notebook, assignment, student)
+            comment = self._gradebook.find_comment(cell, notebook, assignment, student)
             before = marks.pop(student, None)
+            if seen is not None and differs(standing(grade, before), seen):
+                raise Changed(f"{cell}: somebody else has marked this answer")
             if made is not None:
                 marks[student] = made
             self._write(grade, comment, scheme, before, made)
@@ -111,6 +124,13 @@ class Question:
         """Whether the points in the gradebook are others than those that items made."""
         now = points_now(grade, scheme)
         return now is not None and (mark is None or not math.isclose(now, mark.score, abs_tol=1e-9))
+
+    def given(self, student: str, scheme: Scheme, grade: Grade) -> dict[str, Any]:
+        """Items that an answer was given, and those that its points are made of: what was typed since is not."""
+        mark = self.file.load().get(student)
+        choices = standing(grade, mark)["choices"]
+        typed = self.is_typed(grade, mark, scheme) or points_now(grade, scheme) is None
+        return {"choices": choices, "given": None if typed else choices}
 
     def grades(self) -> list[tuple[SubmittedNotebook, Grade]]:
         """Grades of this question with whose they are, in an order that is its own and tells nobody's name."""

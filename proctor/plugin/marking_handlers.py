@@ -26,7 +26,7 @@ from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.marking_scheme import key_of, points_text, words_in
 from proctor.pages.drawer import drawer
-from proctor.plugin import marked_by
+from proctor.plugin import at_once, marked_by
 from proctor.plugin.marking import (
     FOLLOWS,
     Essay,
@@ -133,6 +133,8 @@ class _Marks(_Course, BaseApiHandler):
                     Question(self.course_root(), self.gradebook, assignment, notebook, name), essay, student, grade
                 )
                 found[name]["words"] = words_in(cells, name, essay.scheme.question)
+                if only:
+                    found[name]["open"] = at_once.open_here(self, assignment, notebook, name, submission_id)
             self.write(json.dumps({"cells": found}))
 
     @_staff
@@ -142,7 +144,7 @@ class _Marks(_Course, BaseApiHandler):
             body = self.get_json_body()
             if not isinstance(body, dict) or not isinstance(body.get("cell"), str) or "items" not in body:
                 raise web.HTTPError(400, "name a cell and its items")
-            wanted = body["items"]
+            wanted, seen = body["items"], body.get(at_once.SEEN)
             if wanted is not None and not (
                 isinstance(wanted, dict) and all(isinstance(one, str) for one in wanted.values())
             ):
@@ -150,11 +152,17 @@ class _Marks(_Course, BaseApiHandler):
             self.gradebook.db.rollback()
             _, assignment, notebook, student = self.submitted(submission_id)
             question, essay = self.question(assignment, notebook, body["cell"])
-            question.give(student, essay.scheme, wanted)
-            grade = self.gradebook.find_grade(body["cell"], notebook, assignment, student)
-            marked_by.note(self, grade.id)
-            comment = self.gradebook.find_comment(body["cell"], notebook, assignment, student)
-            self.write(json.dumps({"grade": grade.to_dict(), "comment": comment.to_dict()}))
+            names = (body["cell"], notebook, assignment, student)
+            grade, comment = self.gradebook.find_grade(*names), self.gradebook.find_comment(*names)
+            found = {}
+            try:
+                question.give(student, essay.scheme, wanted, seen if isinstance(seen, dict) else None)
+                marked_by.note(self, grade.id)
+            except at_once.Changed:
+                self.set_status(409)
+                found["error"] = at_once.told(self, grade)
+            found |= {"grade": grade.to_dict(), "comment": comment.to_dict()}
+            self.write(json.dumps(found | question.given(student, essay.scheme, grade)))
 
     def _cells(self, student: str, assignment: str, notebook: str) -> list[dict[str, Any]]:
         folder = self.coursedir.format_path(self.coursedir.autograded_directory, student, assignment)
@@ -188,17 +196,14 @@ class _Marks(_Course, BaseApiHandler):
             }
             for item in scheme.items
         ]
-        marks = question.file.load()
-        mark = marks.get(student)
         now = points_now(grade, scheme)
-        typed = question.is_typed(grade, mark, scheme)
+        typed = question.is_typed(grade, question.file.load().get(student), scheme)
+        panel |= question.given(student, scheme, grade)
         every = question.grades()
         panel |= {
             "problems": essay.problems,
             "limit": scheme.limit,
             "bonus": scheme.total if scheme.bonus else None,
-            # Points that were typed, or taken away, since then are not those of the items.
-            "given": None if mark is None or typed or now is None else {one.item: one.line for one in mark.choices},
             "typed": typed,
             "points": None if now is None else points_text(now),
             "comments": question.offered(student),
@@ -243,7 +248,8 @@ class _Walk(_Course, BaseHandler):
             found = ids[at - 1][0] if at > 0 else None
         else:
             turned = [*ids[at + 1 :], *ids[: max(at, 0)]]
-            found = next((one for one, grade in turned if not is_marked(grade, essay.scheme.bonus)), None)
+            waiting = [one for one, grade in turned if not is_marked(grade, essay.scheme.bonus)]
+            found = at_once.first_free(self, question.names, waiting)
         self.redirect(f"{base}/" if found is None else f"{base}/{_quoted(cell)}/{found.id}/", permanent=False)
 
 

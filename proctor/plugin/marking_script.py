@@ -5,6 +5,7 @@ Staff's texts come drawn from the server; whatever a student or a TA has typed b
 
 import json
 
+from proctor.plugin.at_once_script import PROGRAM
 from proctor.plugin.marking_style import STYLE
 
 _PROGRAM = """
@@ -37,7 +38,10 @@ function ask(method, url, body) {
     return answer.text().then(function (text) {
       var found = {};
       try { found = JSON.parse(text); } catch (error) { /* said below */ }
-      if (!answer.ok) { throw new Error(found.error || found.message || "the server said " + answer.status); }
+      if (!answer.ok) {
+        var error = new Error(found.error || found.message || "the server said " + answer.status);
+        throw Object.assign(error, {found: found});
+      }
       return found;
     });
   });
@@ -60,6 +64,7 @@ function Panel(cell, data) {
   this.cell = cell;
   this.data = data;
   this.given = data.given;
+  this.choices = data.choices;
   this.buttons = [];
   this.field = document.getElementById(cell);
   this.extra = document.getElementById(cell + "_extra_credit");
@@ -126,7 +131,8 @@ Panel.prototype.draw = function () {
   if (one) { document.body.appendChild(this.element); }
   else { this.place.parentNode.insertBefore(this.element, this.place); }
   this.show();
-  if (data.typed) { this.say("The score was typed by hand; an item replaces it."); }
+  if (data.open) { this.say(data.open + " has this answer open, too."); }
+  else if (data.typed) { this.say("The score was typed by hand; an item replaces it."); }
 };
 Panel.prototype.button = function (item, number, line, at) {
   var that = this, shown = line || item, key = number > 8 ? "" : (line ? "⇧" : "") + (number + 1);
@@ -158,19 +164,24 @@ Panel.prototype.turn = function (number) {
   this.toggle(number, at < keys.length ? at : keys.length - 1);
 };
 Panel.prototype.put = function (items) {
-  var that = this;
+  var that = this, before = conflicts;
   this.given = items;
   this.show();
-  // One after the other: the last key is the one that counts.
+  // One after the other: the last key is the one that counts, unless somebody else was there before one of them.
   waiting = waiting.then(function () {
-    return ask("PUT", base_url + "/api/marking/" + submission_id, {cell: that.cell, items: items});
+    if (conflicts !== before) { return null; }
+    var body = {cell: that.cell, items: items, proctor_seen: that.seen()};
+    return ask("PUT", base_url + "/api/marking/" + submission_id, body);
   }).then(function (found) {
+    if (!found) { return; }
     failed = false;
+    that.choices = found.choices;
     that.update(found);
     var grade = found.grade, bonus = that.data.bonus;
     var points = bonus === null ? grade.manual_score : grade.extra_credit;
     that.say(points === null ? "Not marked" : points + " of " + (bonus === null ? grade.max_score : bonus));
   }).catch(function (error) {
+    if (error.found && error.found.grade) { that.refuse(error.found, error.message); return; }
     failed = true;
     that.say("Not saved: " + error.message);
   });
@@ -178,7 +189,7 @@ Panel.prototype.put = function (items) {
 Panel.prototype.update = function (found) {
   [[formgrader.grades, found.grade], [formgrader.comments, found.comment]].forEach(function (pair) {
     var model = pair[0] && pair[0].get(pair[1].id);
-    if (model) { model.set(pair[1]); }
+    if (model) { model.set(pair[1]); model.look(); }
   });
   if (this.comment && window.autosize) { autosize.update(this.comment); }
 };
@@ -231,6 +242,7 @@ Panel.prototype.again = function () {
   return box;
 };
 
+AT_ONCE
 function choose(panel) {
   Object.keys(panels).forEach(function (name) {
     panels[name].element.classList.toggle("active", panels[name] === panel);
@@ -246,8 +258,10 @@ function holding(field) {
   return panels[Object.keys(panels).filter(function (name) { return $(panels[name].place).find(field).length; })[0]];
 }
 function go(where) {
-  var panel = panels[one];
+  var panel = panels[one], before = conflicts;
   waiting.then(function () {
+    // Then the panel says who was there before.
+    if (conflicts !== before) { return; }
     if (!failed) { formgrader.save(function () { location.href = address(one, where); }); return; }
     panel.say("The last item was not saved; press it again, or reload the page.");
   });
@@ -334,4 +348,4 @@ $(window).on("load", begin);
 })();
 """
 
-SCRIPT = _PROGRAM.replace("text: STYLE", f"text: {json.dumps(STYLE)}")
+SCRIPT = _PROGRAM.replace("text: STYLE", f"text: {json.dumps(STYLE)}").replace("AT_ONCE\n", PROGRAM)

@@ -92,6 +92,18 @@ class MarksFile:
         Raises:
             ProctorError: the file can't be read or written.
         """
+        with self.locked():
+            marks = self.load()
+            yield marks
+            self._write(marks)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Meanwhile nobody else changes marks of this question.
+
+        Raises:
+            ProctorError: there is no place for the lock.
+        """
         try:
             make_folder(self._path.parent, self._top)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, file_mode(self._path.parent))
@@ -103,9 +115,7 @@ class MarksFile:
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise self._unwritable(error) from error
-            marks = self.load()
-            yield marks
-            self._write(marks)
+            yield
         finally:
             os.close(lock)
 

@@ -75,6 +75,7 @@ def plug_in(c: Config) -> None:
     c.GenerateFeedback.exporter_class = FeedbackExporter
     c.GenerateFeedback.preprocessors = [SafeFeedback, PageGrades, CSSHTMLHeaderPreprocessor]
     if "jupyter_server" in sys.modules:
+        from proctor.plugin.at_once import ask_what_was_seen
         from proctor.plugin.buttons import press_beside
         from proctor.plugin.formgrader import serve_pages
         from proctor.plugin.late_scores import count_lateness
@@ -88,3 +89,5 @@ def plug_in(c: Config) -> None:
         serve_pages()
         count_lateness()
         note_markers()
+        # Around it: what is not written is nobody's mark.
+        ask_what_was_seen()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.e2e.student_lab import CHROMIUM
+from tests.e2e.lab_window import CHROMIUM
 
 
 @pytest.fixture(scope="module")

@@ -23,22 +23,22 @@ from PIL import Image
 from demo.students import answers, fill_in
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.purposes import has_effect
-from tests.e2e.student_lab import (
+from tests.e2e.lab_window import (
     NEEDS_CHROMIUM,
     NOTEBOOK,
+    ROOT,
     end_kernels,
     go_to,
+    lab,
     opened,
     run,
     said,
-    student_lab,
     window,
     with_kernel,
 )
 
 pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
-ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT = "assignment2"
 SOURCE = ROOT / "source" / ASSIGNMENT
 NAMES = sorted(path.stem for path in SOURCE.glob("*.ipynb"))
@@ -90,7 +90,7 @@ def student(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(student):
-    with student_lab(student.folder, student.here / ASSIGNMENT, [student.settings], student.packages) as made:
+    with lab(student.folder, student.here / ASSIGNMENT, [student.settings], student.packages) as made:
         yield made
 
 

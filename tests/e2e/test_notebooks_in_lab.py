@@ -5,15 +5,13 @@ One widget is used by mouse and by keyboard. Released notebooks look the same; t
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.student_lab import NEEDS_CHROMIUM, NOTEBOOK, opened, student_lab, window
+from tests.e2e.lab_window import NEEDS_CHROMIUM, NOTEBOOK, ROOT, lab, opened, window
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "source/assignment2").glob("*.ipynb"))
 DARK = {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}}
 
@@ -28,7 +26,7 @@ def address(tmp_path_factory):
     shutil.copy(ROOT / "dl1/jupyter/dl1.json", folder / "kit/jupyter_server_config.d")
     (folder / "kit/labconfig").mkdir()
     (folder / "kit/labconfig/default_setting_overrides.json").write_text(json.dumps(DARK))
-    with student_lab(folder, folder / "work", [ROOT / "deploy/student", folder / "kit"], ROOT) as made:
+    with lab(folder, folder / "work", [ROOT / "deploy/student", folder / "kit"]) as made:
         yield made
 
 

@@ -7,6 +7,7 @@ from graded_course import ASSIGNMENT, NOTEBOOK, source_notebook
 
 from proctor.errors import ProctorError
 from proctor.notebooks.marking_scheme import key_of, read_scheme
+from proctor.plugin.at_once import Changed
 from proctor.plugin.marking import FOLLOWS, GONE, TYPED, Question, essays_of, first_of_question, with_words
 
 SCHEME = """\
@@ -45,6 +46,25 @@ def typed(question, student, score=None, comment=None):
     if comment is not None:
         question._gradebook.find_comment(*names).manual_comment = comment
     question._gradebook.db.commit()
+
+
+def test_items_are_not_given_over_what_was_not_shown(question):
+    scheme = read_scheme(SCHEME)
+    reason, example, _ = keys(scheme)
+    nothing = {"manual_score": None, "extra_credit": None, "choices": None}
+    question.give("ada", scheme, {reason: ""}, nothing)
+    given = {"manual_score": 3.0, "extra_credit": None, "choices": {reason: ""}}
+    # The same points, of other items; other points, of the same; and nothing.
+    for seen in (given | {"choices": {example: ""}}, given | {"manual_score": 2.0}, nothing):
+        with pytest.raises(Changed):
+            question.give("ada", scheme, {example: ""}, seen)
+    assert now(question) == (3.0, "- **3 of 3**: the reason", False)
+    assert question.file.load()["ada"].score == 3.0
+    question.give("ada", scheme, {reason: "", example: ""}, given)
+    assert now(question)[0] == 5.0
+    # A program that says nothing of what it shows writes as before.
+    question.give("ada", scheme, {example: ""})
+    assert now(question)[0] == 2.0
 
 
 def test_items_are_points_and_words_and_can_be_taken_back(question):

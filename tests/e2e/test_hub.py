@@ -1,146 +1,59 @@
-"""deploy/jupyterhub, started with accounts of this machine: an assignment's way from the TA to two students and back.
+"""deploy/jupyterhub, started with accounts of this machine: an assignment's way from the TA to the students and back.
 
-At each station another student tries to read what isn't his.
+At each station another student tries to read what isn't his. Two students and a TA ask addresses; two more, and two
+TAs, do the same in Chromium, as people do.
 """
 
-import contextlib
-import importlib.util
 import json
 import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import exercise
+import formgrader_pages
+import lab_pages
 import psutil
 import pytest
 import requests
-from accounts import Accounts, lacking, made
 from course_folder import ROOT, Course
+from course_hub import Hub, missing, running
 from hub_browser import Browser
-
-from proctor.sandbox.bubblewrap import availability
-
-PROXY = "configurable-http-proxy"
-PROXIES = [one / "node_modules/.bin" / PROXY for one in Path(__file__).resolve().parents]
-
-
-def proxy() -> str | None:
-    """The program, wherever it is installed."""
-    return shutil.which(PROXY) or next((str(one) for one in PROXIES if one.is_file()), None)
-
-
-def missing() -> str | None:
-    """What a hub needs and this machine lacks."""
-    if importlib.util.find_spec("jupyterhub") is None:
-        return "no JupyterHub here: pip install -c constraints.txt jupyterhub"
-    if proxy() is None or shutil.which("node") is None:
-        return f"no {PROXY} here: npm install {PROXY}, in this folder or a folder above, and node"
-    return lacking() or availability()
-
 
 MISSING = missing()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 STUDENTS = ("ada", "bob")
+# In Chromium.
+LATER, STAFF = ("eve", "dan"), ("tim", "tara")
 ANSWER = "Because a unit vector has length one."
+SCHEME = """\
+Why?
+
+### BEGIN SOLUTION
+Because.
+
+#### Marking scheme (1)
+
+- ½: the length
+- ½: one
+### END SOLUTION"""
 
 
-class Hub(NamedTuple):
-    """A hub that runs, and what lies around it."""
-
-    address: str
-    accounts: Accounts
-    course: Course
-    exchange: Path
-
-    def login(self, name: str) -> Browser:
-        return Browser(self.address, self.accounts.names[name])
-
-    @property
-    def service(self) -> str:
-        return "/services/test"
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in taken:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in taken]
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    while True:
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(address, timeout=60).ok:
-                return
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.2)
+def course(place: Path) -> Course:
+    """The exercise, with a marking scheme for its essay."""
+    notebook = exercise.instructor_notebook()
+    next(cell for cell in notebook["cells"] if cell["id"] == "q4_why")["source"] = SCHEME
+    return Course(place, {exercise.NOTEBOOK: notebook})
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
-    with made({"students": STUDENTS, "staff": ("tim",), "owner": ("course",)}) as accounts:
-        words = "\n".join(f"{name}:{name}" for name in accounts.names.values())
-        subprocess.run(["chpasswd"], input=words, text=True, check=True)
-        place, owner = accounts.place, accounts.names["course"]
-        course = Course(place)
-        config = course.folder / "nbgrader_config.py"
-        secret = accounts.home("course") / "secret"
-        config.write_text(
-            f"import os\n{config.read_text()}\nc.Exchange.root = os.environ['NBGRADER_EXCHANGE']\n"
-            f"c.Proctor.secret = {str(secret)!r}\n"
-        )
-        subprocess.run(["chown", "-R", f"{owner}:{owner}", course.folder], check=True)
-        course.folder.chmod(0o700)
-        port, *others = free_ports(4)
-        settings = {
-            "course": "test",
-            "course_account": owner,
-            "course_folder": str(course.folder),
-            "students": accounts.groups["students"],
-            "staff": accounts.groups["staff"],
-            "exchange": str(place / "exchange"),
-            "students_environment": sys.prefix,
-            "staff_environment": sys.prefix,
-            "state": str(place / "state"),
-            "runtime": str(place / "run"),
-            "proxy": proxy(),
-            "address": f"http://127.0.0.1:{port}",
-            "ports": others,
-        }
-        file = place / "hub.toml"
-        file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
-        log = place / "log"
-        process = accounts.start(
-            None,
-            *("sh", "-c", 'exec "$0" -m jupyterhub -f "$1" > "$2" 2>&1', sys.executable),
-            *(str(ROOT / "deploy/jupyterhub/jupyterhub_config.py"), str(log)),
-            folder=place,
-            DL1_HUB=str(file),
-        )
-        made_hub = Hub(settings["address"], accounts, course, place / "exchange")
-        try:
-            wait_for(f"{made_hub.address}/hub/health", process, log)
-            yield made_hub
-            said = log.read_text()
-            assert "Traceback" not in said, said
-        finally:
-            if os.environ.get("HUB_LOG"):
-                shutil.copy(log, os.environ["HUB_LOG"])
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-            # A hub that has failed leaves its proxy.
-            with contextlib.suppress(OSError):
-                os.kill(int((place / "state/proxy.pid").read_text().split()[0]), signal.SIGTERM)
+    with running((*STUDENTS, *LATER), STAFF, course) as hub:
+        yield hub
 
 
 def processes(hub: Hub, name: str) -> list[psutil.Process]:
@@ -287,3 +200,146 @@ def test_a_ta_grades_and_a_student_reads_the_page(hub, people):
     feedback = hub.exchange / "test/feedback"
     assert len(list(feedback.iterdir())) == 1
     assert hub.accounts.readable("bob", feedback) == []
+
+
+class Window(NamedTuple):
+    """A student's browser, and what Validate showed there."""
+
+    page: Any
+    said: str
+
+
+@pytest.fixture(scope="module")
+def windows(hub, people, browser) -> Iterator[dict[str, Window]]:
+    """Two more students at once, each in a browser of their own, up to the hand-in."""
+    right = {text.partition("(")[0]: text for text in exercise.SOLUTIONS.values()} | {"Why?": ANSWER}
+    answers = {"eve": right | {"def double": exercise.WRONG}, "dan": right}
+    pages = {name: lab_pages.opened(browser, f"{hub.address}/hub/login") for name in answers}
+    for name, page in pages.items():
+        lab_pages.log_in(page, hub.accounts.names[name])
+    for page in pages.values():
+        lab_pages.wait_for_lab(page)
+        lab_pages.fetch(page, exercise.ASSIGNMENT)
+        lab_pages.open_fetched(page, exercise.ASSIGNMENT, exercise.NOTEBOOK)
+    for name, page in pages.items():
+        lab_pages.fill_in(page, answers[name])
+    windows = {name: Window(page, lab_pages.validate(page)) for name, page in pages.items()}
+    for page in pages.values():
+        lab_pages.submit(page, exercise.ASSIGNMENT)
+    yield windows
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture(scope="module")
+def desks(hub, browser) -> Iterator[dict[str, Any]]:
+    """The formgrader of two TAs, each in a browser of their own."""
+    desks = {name: lab_pages.opened(browser, f"{hub.address}/hub/login?next=/hub/home") for name in STAFF}
+    for name, page in desks.items():
+        lab_pages.log_in(page, hub.accounts.names[name])
+        page.get_by_text("Services").click()
+        page.locator(".dropdown-menu").get_by_text("test", exact=True).click()
+        page.locator("td.collect").wait_for()
+    yield desks
+    for page in desks.values():
+        page.context.close()
+
+
+def statuses(window: Window, *addresses: str) -> dict[str, int]:
+    """What a student's browser is answered there."""
+    page = window.page.context.new_page()
+    found = {address: page.goto(address).status for address in addresses}
+    page.close()
+    return found
+
+
+def test_students_in_chromium_hand_in_and_see_nothing_of_each_other(hub, windows):
+    assert "Check q1_test\nCheck failed: double of 3: wrong value" in windows["eve"].said
+    assert "passes all the tests" in windows["dan"].said
+    eve = f"{hub.address}/user/{hub.accounts.names['eve']}"
+    paths = ("lab", f"files/{exercise.ASSIGNMENT}/{exercise.NOTEBOOK}.ipynb", "api/contents", "terminals/1")
+    found = statuses(windows["dan"], *(f"{eve}/{one}" for one in paths), f"{hub.address}{hub.service}/formgrader/")
+    assert set(found.values()) == {403}, found
+    assert set(statuses(windows["eve"], f"{eve}/api/contents").values()) == {200}
+
+
+def test_a_ta_in_chromium_grades_and_marks_and_a_student_reads(hub, windows, desks):
+    desk, names = desks["tim"], hub.accounts.names
+    formgrader = f"{hub.address}{hub.service}/formgrader"
+    collected = formgrader_pages.press(desk, exercise.ASSIGNMENT, "collect")
+    formgrader_pages.show_submissions(desk, exercise.ASSIGNMENT)
+    for name, score in (("eve", "4 / 7"), ("dan", "6 / 7")):
+        assert f"Collecting submission: {names[name]}" in collected
+        formgrader_pages.press(desk, names[name], "autograde")
+        desk.locator("tbody tr", has_text=names[name]).get_by_text(score, exact=True).wait_for()
+    # Both answers, in the order that the page leads through them; another TA looks at the first, too.
+    formgrader_pages.show_question(desk, formgrader, exercise.ASSIGNMENT, exercise.NOTEBOOK, "q4_why")
+    other = desks["tara"]
+    other.goto(desk.url)
+    formgrader_pages.wait_for_panel(other)
+    assert other.get_by_role("status").inner_text() == f"{names['tim']} has this answer open, too."
+    for more in (True, False):
+        desk.keyboard.press("1")
+        desk.get_by_text("0.5 of 1", exact=True).wait_for()
+        if more:
+            other.keyboard.press("2")
+            other.get_by_text(f"{names['tim']} has given ½ for this answer meanwhile").wait_for()
+        with desk.expect_navigation():
+            desk.keyboard.press("n")
+        if more:
+            formgrader_pages.wait_for_panel(desk)
+    assert re.search(r"([23]) of \1", desk.locator("tbody tr", has_text="q4_why").inner_text())
+    desk.goto(f"{formgrader}/manage_submissions/{exercise.ASSIGNMENT}")
+    for step in ("generate-feedback", "release-feedback"):
+        assert "Success" in formgrader_pages.press(desk, names["eve"], step)
+    page = lab_pages.read_feedback(windows["eve"].page, exercise.ASSIGNMENT, exercise.NOTEBOOK)
+    assert "4.5 of 7 points" in page
+    assert "q4_why: 0.5 of 1 · read by a TA" in page
+    assert "½ of ½: the length" in page
+    address = windows["eve"].page.url.replace("/lab/tree/", "/files/")
+    assert set(statuses(windows["dan"], address).values()) == {403}
+
+
+def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people):
+    accounts, course = hub.accounts, hub.course.folder
+    text = (ROOT / "docs/administrator_guide.md").read_text(encoding="utf-8")
+    backup = accounts.home("course") / "backup"
+    here = {
+        "/srv/dl1/exchange": str(hub.exchange),
+        "/srv/dl1/backup": str(backup),
+        "http://127.0.0.1:8000": hub.address,
+        "NAME": accounts.names["bob"],
+        "sudo -u dl1 ": "",
+    }
+
+    def typed(words: str, account: str | None = None) -> tuple[int, str]:
+        """What a line of the guide does here, by root or by an account in the course's folder."""
+        found = re.findall(rf"(?:^    |`)({re.escape(words)}.*?)(?:`|  +#|$)", text, re.MULTILINE)
+        assert found, words
+        line = found[0]
+        for there, place in here.items():
+            line = line.replace(there, place)
+        process = accounts.start(account, "sh", "-c", line, folder=course if account else Path("/"))
+        said, _ = process.communicate()
+        return process.returncode, said
+
+    assert typed("bwrap --unshare-all") == (0, "")
+    assert typed("curl -s http://127.0.0.1:8000/hub/health")[0] == 0
+    owner = accounts.names["course"]
+    modes = typed("find /srv/dl1/exchange")[1].splitlines()
+    wanted = ["1777 root ", f"755 {owner} test", f"755 {owner} test/outbound", f"3733 {owner} test/inbound"]
+    assert sorted(modes) == sorted([*wanted, f"711 {owner} test/feedback"])
+    assert typed("sudo -u dl1 nbgrader db student add", "course")[0] == 0
+    status, said = typed("python -m proctor doctor", "course")
+    assert "exchange" in said
+    assert status == 0, said
+    status, said = typed("python -m proctor backup", "course")
+    assert status == 0, said
+    (here["FILE"],) = [one.name for one in backup.iterdir()]
+    status, said = typed("python -m proctor restore", "course")
+    assert status == 0, said
+    # An account that is closed can't log in any more.
+    assert typed("usermod --expiredate 1 NAME")[0] == 0
+    with pytest.raises(AssertionError, match="Invalid username or password"):
+        hub.login("bob")
+    subprocess.run(["usermod", "--expiredate", "", accounts.names["bob"]], check=True)

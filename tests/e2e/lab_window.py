@@ -1,4 +1,4 @@
-"""A student's JupyterLab as a process of its own, and what somebody does in its window."""
+"""A JupyterLab as a process of its own, and what somebody does in its window."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")
 MILLISECONDS = 300_000
@@ -51,14 +52,14 @@ _GO = """async ([name, where]) => {
 
 
 @contextlib.contextmanager
-def student_lab(
-    folder: Path, root: Path, config: Sequence[Path], packages: Path, options: Sequence[str] = ()
+def lab(
+    folder: Path, root: Path, config: Sequence[Path], packages: Path = ROOT, options: Sequence[str] = ()
 ) -> Iterator[str]:
     """JupyterLab until the block ends.
 
     Args:
         folder: for its own files.
-        root: what is seen in it.
+        root: the folder that it shows, and in which it runs.
         config: folders of settings, as JUPYTER_CONFIG_PATH names them.
         packages: where `dl1` is imported from.
         options: more words of its command.
@@ -77,7 +78,7 @@ def student_lab(
     settings |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(packages)}
     settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=root, env=os.environ | settings, stdout=log, stderr=log)
     try:
         while True:
             assert process.poll() is None, (folder / "log").read_text()
