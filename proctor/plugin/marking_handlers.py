@@ -6,22 +6,18 @@ All of it is the formgrader's own: the same log-in, the same protection of what 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import html
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from nbgrader.api import MissingEntry
 from nbgrader.server_extensions.formgrader import handlers
-from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandler, check_notebook_dir, check_xsrf
-from sqlalchemy.exc import SQLAlchemyError
+from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandler
 from tornado import web
 
-from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.notebooks import cells as notebook_cells
 from proctor.notebooks.marking_scheme import key_of, points_text, words_in
@@ -31,10 +27,10 @@ from proctor.plugin.marking import (
     FOLLOWS,
     Essay,
     Question,
-    essays_of,
     first_of_question,
     points_now,
 )
+from proctor.plugin.marking_course import Course, for_staff, is_marked, quoted, said_to
 from proctor.plugin.marking_script import SCRIPT
 from proctor.settings import Proctor
 
@@ -50,76 +46,13 @@ _LIST = (
 )
 
 
-class _Course:
-    """What the handlers below have in common."""
-
-    def course_root(self) -> Path:
-        return Path(self.coursedir.root).resolve()
-
-    def essays(self, assignment: str, notebook: str) -> dict[str, Essay]:
-        folder = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment)
-        path = Path(folder) / f"{notebook}.ipynb"
-        try:
-            # A name that leads elsewhere would take a student's notebook for the source.
-            verdict.record_path(self.course_root(), assignment, "student", notebook)
-            status = path.stat() if path.is_file() else None
-        except (ProctorError, OSError):
-            status = None
-        return _essays(path, status.st_mtime_ns) if status else {}
-
-    def question(self, assignment: str, notebook: str, cell: str) -> tuple[Question, Essay]:
-        """A question with its scheme as it is now, and a gradebook that knows what others have just written."""
-        self.gradebook.db.rollback()
-        essay = self.essays(assignment, notebook).get(cell)
-        if essay is None:
-            raise web.HTTPError(404, f"{cell}: the source notebook has no marking scheme for it")
-        return Question(self.course_root(), self.gradebook, assignment, notebook, cell), essay
-
-    def submitted(self, submission_id: str) -> tuple[Any, str, str, str]:
-        """A submission's notebook with the names of assignment, notebook and student."""
-        try:
-            found = self.gradebook.find_submission_notebook_by_id(submission_id)
-        except MissingEntry:
-            raise web.HTTPError(404, f"Invalid submission: {submission_id}") from None
-        return found, found.assignment.assignment.name, found.notebook.name, found.student.id
-
-    def answers(self, question: Question) -> list[tuple[Any, Any]]:
-        """Answers whose notebook is there, in the question's own order."""
-        assignment = question.names[0]
-        every = question.grades()
-        there = {one.id for one in self.api._filter_existing_notebooks(assignment, [one for one, _ in every])}
-        return [(one, grade) for one, grade in every if one.id in there]
-
-
-@functools.lru_cache(maxsize=64)
-def _essays(path: Path, _: int) -> dict[str, Essay]:
-    return essays_of(path)
-
-
-@contextlib.contextmanager
-def _said(handler: BaseHandler) -> Iterator[None]:
-    """What goes wrong as an answer that says what to do."""
-    try:
-        yield
-    except (ProctorError, SQLAlchemyError, MissingEntry) as error:
-        handler.gradebook.db.rollback()
-        text = str(error) if isinstance(error, ProctorError) else str(error).partition("\n")[0]
-        handler.log.error("marking: %s", text)
-        handler.set_status(409 if isinstance(error, ProctorError) else 503)
-        handler.write(json.dumps({"error": text}))
-
-
-def _staff(method: Callable[..., Any]) -> Callable[..., Any]:
-    return web.authenticated(check_xsrf(check_notebook_dir(method)))
-
-
-class _Marks(_Course, BaseApiHandler):
+class _Marks(Course, BaseApiHandler):
     """Schemes, counted words and given items of a submission; and giving items."""
 
-    @_staff
+    @for_staff
     async def get(self, submission_id: str) -> None:
         """Everything that stands beside the answers of a submission; of one only with ``?cell=``."""
-        with _said(self):
+        with said_to(self):
             self.gradebook.db.rollback()
             submission, assignment, notebook, student = self.submitted(submission_id)
             only = self.get_argument("cell", None)
@@ -137,10 +70,10 @@ class _Marks(_Course, BaseApiHandler):
                     found[name]["open"] = at_once.open_here(self, assignment, notebook, name, submission_id)
             self.write(json.dumps({"cells": found}))
 
-    @_staff
+    @for_staff
     def put(self, submission_id: str) -> None:
         """Give items: ``{"cell": name, "items": {key: key of a line, or ""}}``; null takes the mark back."""
-        with _said(self):
+        with said_to(self):
             body = self.get_json_body()
             if not isinstance(body, dict) or not isinstance(body.get("cell"), str) or "items" not in body:
                 raise web.HTTPError(400, "name a cell and its items")
@@ -201,7 +134,7 @@ class _Marks(_Course, BaseApiHandler):
         panel |= question.given(student, scheme, grade)
         every = question.grades()
         panel |= {
-            "problems": essay.problems,
+            "problems": [f"In source/, in the marking scheme: {one}" for one in essay.problems],
             "limit": scheme.limit,
             "bonus": scheme.total if scheme.bonus else None,
             "typed": typed,
@@ -214,13 +147,13 @@ class _Marks(_Course, BaseApiHandler):
         return panel
 
 
-class _Again(_Course, BaseApiHandler):
+class _Again(Course, BaseApiHandler):
     """Points made anew, for all answers of a question, after its scheme has changed."""
 
-    @_staff
+    @for_staff
     def post(self, assignment: str, notebook: str, cell: str) -> None:
         """Say what would change, and with ``{"apply": true}`` change it."""
-        with _said(self):
+        with said_to(self):
             body = self.get_json_body()
             question, essay = self.question(assignment, notebook, cell)
             done = isinstance(body, dict) and body.get("apply") is True
@@ -234,29 +167,29 @@ class _Again(_Course, BaseApiHandler):
             )
 
 
-class _Walk(_Course, BaseHandler):
+class _Walk(Course, BaseHandler):
     """To the next answer of the same question that nobody has marked, or to the one before."""
 
-    @_staff
+    @for_staff
     def get(self, assignment: str, notebook: str, cell: str, submission_id: str = "", where: str = "next") -> None:
         """Redirect there."""
         question, essay = self.question(assignment, notebook, cell)
         ids = self.answers(question)
         at = next((number for number, (one, _) in enumerate(ids) if one.id == submission_id), -1)
-        base = f"{self.base_url}/formgrader/mark/{_quoted(assignment, notebook)}"
+        base = f"{self.base_url}/formgrader/mark/{quoted(assignment, notebook)}"
         if where == "prev":
             found = ids[at - 1][0] if at > 0 else None
         else:
             turned = [*ids[at + 1 :], *ids[: max(at, 0)]]
             waiting = [one for one, grade in turned if not is_marked(grade, essay.scheme.bonus)]
             found = at_once.first_free(self, question.names, waiting)
-        self.redirect(f"{base}/" if found is None else f"{base}/{_quoted(cell)}/{found.id}/", permanent=False)
+        self.redirect(f"{base}/" if found is None else f"{base}/{quoted(cell)}/{found.id}/", permanent=False)
 
 
-class _Questions(_Course, BaseHandler):
+class _Questions(Course, BaseHandler):
     """The questions of a notebook that are marked by hand, and how many answers wait."""
 
-    @_staff
+    @for_staff
     def get(self, assignment: str, notebook: str) -> None:
         """Write the page."""
         self.gradebook.db.rollback()
@@ -267,7 +200,7 @@ class _Questions(_Course, BaseHandler):
             except MissingEntry:
                 continue
             marked = sum(is_marked(grade, essay.scheme.bonus) for _, grade in grades)
-            link = f"{self.base_url}/formgrader/mark/{_quoted(assignment, notebook, cell)}/"
+            link = f"{self.base_url}/formgrader/mark/{quoted(assignment, notebook, cell)}/"
             points = points_text(essay.scheme.total) + (" (bonus)" if essay.scheme.bonus else "")
             shown = f'<a href="{html.escape(link)}">{html.escape(cell)}</a>'
             rows.append(f"<tr><td>{shown}</td><td>{points}</td><td>{marked} of {len(grades)}</td></tr>")
@@ -277,7 +210,7 @@ class _Questions(_Course, BaseHandler):
             _LIST.format(
                 title=title,
                 base=html.escape(self.base_url),
-                address=_quoted(assignment, notebook),
+                address=quoted(assignment, notebook),
                 rows="\n".join(rows),
             )
         )
@@ -290,13 +223,6 @@ class _Script(web.RequestHandler):
         """Write it."""
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.write(SCRIPT)
-
-
-def is_marked(grade: Any, bonus: bool) -> bool:
-    """Whether somebody has given points, or nobody needs to."""
-    if bonus:
-        return grade.extra_credit is not None or grade.manual_score is not None
-    return not grade.needs_manual_grade and (grade.manual_score is not None or grade.auto_score is not None)
 
 
 def only_question(text: str, cell: str) -> str:
@@ -324,10 +250,6 @@ def scripts_of(base_url: str, names: Mapping[str, str]) -> str:
         f'<script type="text/javascript">var proctor_marking = {known};</script>\n'
         f'<script src="{html.escape(base_url)}/formgrader/static/js/proctor_marking.js"></script>\n'
     )
-
-
-def _quoted(*names: str) -> str:
-    return "/".join(quote(name, safe="") for name in names)
 
 
 @functools.lru_cache(maxsize=256)

@@ -90,10 +90,9 @@ Panel.prototype.draw = function () {
       + "into the field extra credit, and the score itself is 0, so that the course's maximum stays. By hand: 0 as the "
       + "score, and the bonus in extra credit."}));
   }
-  if (data.problems.length) {
-    this.element.appendChild(make("div", {"class": "alert alert-danger problems"}, ["In the marking scheme, in "
-      + "source/:"].concat(data.problems).map(function (text) { return make("p", {text: text}); })));
-  }
+  data.problems.forEach(function (text) {
+    that.element.appendChild(make("p", {"class": "alert alert-danger problems", text: text}));
+  });
   if (data.changed) { this.element.appendChild(this.again()); }
   data.items.forEach(function (item, number) {
     that.element.appendChild(that.button(item, number, null, -1));

@@ -2,7 +2,8 @@
 
 import json
 
-from proctor.plugin.marking_handlers import is_marked, only_question, scripts_of
+from proctor.plugin.marking_course import is_marked
+from proctor.plugin.marking_handlers import only_question, scripts_of
 
 
 class Grade:
