@@ -53,7 +53,8 @@ def accuracy_chart(
             for place, mean in zip(places, means, strict=True):
                 axis.text(place, min(mean, 100) + 1.5, f"{mean:.0f}", ha="center", fontsize=8)
         guessed = [(place, (guesses or {}).get(net_type, {}).get(name)) for place, name in enumerate(table.index)]
-        if guessed := [(place + 0.2, guess) for place, guess in guessed if guess is not None]:
+        # To the right of the bar, whose number stays readable.
+        if guessed := [(place + 0.47, guess) for place, guess in guessed if guess is not None]:
             axis.scatter(
                 *zip(*guessed, strict=True),
                 marker="D",

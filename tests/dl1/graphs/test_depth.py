@@ -43,6 +43,15 @@ def test_papers_become_alike_with_depth_before_anything_is_trained(graph):
     assert once < often
 
 
+def test_no_warning_of_pytorch_stands_above_the_figure(graph, recwarn):
+    torch.set_warn_always(True)
+    try:
+        measured(PlainMean, graph, depth=1, steps=1)
+    finally:
+        torch.set_warn_always(False)
+    assert [str(one.message) for one in recwarn] == []
+
+
 def test_a_line_for_each_layer_and_a_point_for_each_depth(graph):
     figure = depth_experiment({"one": PlainMean, "two": PlainMean}, graph, depths=(1, 3), steps=1)
     for axis in figure.axes:

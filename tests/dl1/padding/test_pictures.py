@@ -42,7 +42,7 @@ def test_chart_shows_means_deviations_and_the_note():
     assert accuracy_chart({"Net1": table}).get_suptitle() == ""
     guessed = accuracy_chart({"Net1": table}, guesses={"Net1": {"fconv": 50.0}}).axes[0].collections[-1]
     assert guessed.get_label() == "your guess"
-    assert guessed.get_offsets().tolist() == [[1.2, 50.0]]
+    assert guessed.get_offsets().tolist() == [[1.47, 50.0]]
 
 
 def test_border_maps_show_the_square_at_the_border():
