@@ -90,8 +90,10 @@ class RunTimes:
         for name, _ in self.running():
             # The run was stopped meanwhile.
             self.end(name)
-        width = max(map(len, outcomes), default=0)
-        lines = [f"{name:{width}}  {said}{self._remark(name)}{remark}" for name, said in sorted(outcomes.items())]
+        shown = {name: printable(name) for name in outcomes}
+        width = max(map(len, shown.values()), default=0)
+        rows = sorted(outcomes.items())
+        lines = [f"{shown[name]:{width}}  {said}{self._remark(name)}{remark}" for name, said in rows]
         return "\n".join([*lines, *self._slowest()])
 
     def _remark(self, student: str) -> str:
@@ -100,4 +102,5 @@ class RunTimes:
     def _slowest(self) -> list[str]:
         """A line with those that took longest, at most ten; no line if nothing was graded."""
         found = sorted(self._seconds.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
-        return ["slowest: " + ", ".join(f"{student} {seconds:.0f} s" for student, seconds in found)] if found else []
+        said = ", ".join(f"{printable(student)} {seconds:.0f} s" for student, seconds in found)
+        return [f"slowest: {said}"] if found else []

@@ -335,6 +335,11 @@ def test_lists_with_their_buttons_work_under_their_policy(browser, addresses):
     assert not names.first.is_visible()
     opened.page.locator("#toggle_names").click()
     names.first.wait_for(state="visible")
+    for place, words in (("manage_assignments", "Add New Assignment"), ("manage_students", "Add New Student")):
+        opened.page.goto(f"{addresses['server']}/formgrader/{place}")
+        opened.page.wait_for_load_state("networkidle")
+        opened.page.locator("tfoot a").click()
+        opened.page.locator(".modal-title", has_text=words).wait_for()
     assert opened.errors == []
     opened.page.close()
 

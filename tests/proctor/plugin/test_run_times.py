@@ -46,6 +46,17 @@ def test_who_was_being_graded_when_a_run_was_stopped_has_taken_time_too(clock):
     assert times.table({"ada": "stopped"}).splitlines() == ["ada  stopped", "slowest: ada 4 s"]
 
 
+def test_a_name_has_no_line_or_direction_of_its_own_in_the_table(clock):
+    times = RunTimes(clock)
+    name = "eve\nada  graded\u202e\x1b[2K"
+    times.begin(name)
+    times.end(name)
+    table = times.table({name: "not graded"})
+    assert len(table.splitlines()) == 2
+    assert all(line.isprintable() for line in table.splitlines())
+    assert table.startswith("eve?ada  graded??[2K  not graded")
+
+
 def test_the_slowest_are_named_at_most_ten(clock):
     times = RunTimes(clock)
     assert times.table({"ada": "graded before"}) == "ada  graded before"
