@@ -309,6 +309,7 @@ def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people)
         "/srv/dl1/backup": str(backup),
         "http://127.0.0.1:8000": hub.address,
         "NAME": accounts.names["bob"],
+        "-o dl1 -g dl1": "-o {0} -g {0}".format(accounts.names["course"]),
     }
 
     def typed(words: str, account: str | None = None) -> tuple[int, str]:
@@ -333,6 +334,7 @@ def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people)
     status, said = typed("python -m proctor doctor", "course")
     assert "exchange" in said
     assert status == 0, said
+    assert typed("install -d -m 700") == (0, "")
     status, said = typed("python -m proctor backup", "course")
     assert status == 0, said
     (here["FILE"],) = [one.name for one in backup.iterdir()]
