@@ -14,6 +14,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyterlab_server.config import get_page_config
 from jupyterlab_server.settings_utils import _get_overrides
 from nbgrader.apps import ValidateApp
+from nbgrader.preprocessors import Execute
 
 STUDENT, PRIVATE = ROOT / "deploy/student", ROOT / "deploy/jupyterhub/private"
 STAFFS = {"formgrader", "course-list", "create-assignment"}
@@ -70,3 +71,12 @@ def test_kernels_on_a_hub_listen_to_nobody_else(monkeypatch):
         app = program()
         app.load_config_file()
         assert KernelManager(config=app.config).transport == "ipc", program
+
+
+def test_validate_on_a_hub_waits_for_a_busy_machine(monkeypatch):
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(ROOT / "deploy/jupyterhub/exchange"))
+    monkeypatch.setenv("DL1_COURSE", "test")
+    monkeypatch.setenv("DL1_EXCHANGE", "/nowhere")
+    app = ValidateApp()
+    app.load_config_file()
+    assert Execute(config=app.config).iopub_timeout == 60

@@ -17,6 +17,14 @@ def select(page, words: str) -> None:
     page.keyboard.press("Escape")
 
 
+def select_last(page) -> None:
+    """Make the last cell the active one; in the notebook a click would unfold a check."""
+    show_side(page, "nbgrader-create_assignemnt")
+    page.locator(".nbgrader-CellWidget").last.locator(".nbgrader-CellHeader").click()
+    page.locator(f"{ACTIVE} .jp-InputPlaceholder").wait_for()
+    page.locator(ACTIVE).focus()
+
+
 def add_below(page, text: str, markdown: bool = False) -> None:
     """A new cell below the active one, which is then active itself."""
     page.keyboard.press("b")
@@ -55,8 +63,8 @@ def give_role(page, role: str, name: str, points: float | None = None) -> None:
 
 def open_tools(page) -> None:
     show_side(page, "jp-property-inspector")
-    for closed in page.locator(".jp-Collapse-header-collapsed").all():
-        closed.click()
+    for name in ("Common Tools", "Advanced Tools"):
+        page.locator(".jp-Collapse-header-collapsed", has_text=name).click()
 
 
 def add_tag(page, tag: str) -> None:

@@ -309,7 +309,7 @@ def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people)
         "/srv/dl1/backup": str(backup),
         "http://127.0.0.1:8000": hub.address,
         "NAME": accounts.names["bob"],
-        "sudo -u dl1 ": "",
+        "-o dl1 -g dl1": "-o {0} -g {0}".format(accounts.names["course"]),
     }
 
     def typed(words: str, account: str | None = None) -> tuple[int, str]:
@@ -319,7 +319,8 @@ def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people)
         line = found[0]
         for there, place in here.items():
             line = line.replace(there, place)
-        process = accounts.start(account, "sh", "-c", line, folder=course if account else Path("/"))
+        folder = course if account else Path("/")
+        process = accounts.start(account, "sh", "-c", line, folder=folder, NBGRADER_EXCHANGE=str(hub.exchange))
         said, _ = process.communicate()
         return process.returncode, said
 
@@ -329,10 +330,11 @@ def test_the_administrator_guides_commands_work_as_they_stand_there(hub, people)
     modes = typed("find /srv/dl1/exchange")[1].splitlines()
     wanted = ["1777 root ", f"755 {owner} test", f"755 {owner} test/outbound", f"3733 {owner} test/inbound"]
     assert sorted(modes) == sorted([*wanted, f"711 {owner} test/feedback"])
-    assert typed("sudo -u dl1 nbgrader db student add", "course")[0] == 0
+    assert typed("nbgrader db student add", "course")[0] == 0
     status, said = typed("python -m proctor doctor", "course")
     assert "exchange" in said
     assert status == 0, said
+    assert typed("install -d -m 700") == (0, "")
     status, said = typed("python -m proctor backup", "course")
     assert status == 0, said
     (here["FILE"],) = [one.name for one in backup.iterdir()]

@@ -25,3 +25,5 @@ c = get_config()  # noqa: F821  traitlets defines it before it runs this file
 c.CourseDirectory.course_id = os.environ["DL1_COURSE"]
 c.Exchange.root = os.environ["DL1_EXCHANGE"]
 c.ExchangeFactory.submit = ClosedSubmit
+# Seconds for what a cell has printed. With four, as nbgrader has it, Validate ends with a traceback on a busy machine.
+c.Execute.iopub_timeout = 60
