@@ -76,7 +76,7 @@ class CellRun:
 
     def __init__(self, grade_id: str, source: str, ask: Ask, counts: dict[str, int], concealed: bool) -> None:
         self.grade_id = grade_id
-        self.cell = read_cell(source)
+        self.cell = read_cell(source, travelling=False)
         self.ask = ask
         self.counts = counts
         self.concealed = concealed
@@ -149,8 +149,7 @@ class CellRun:
 
     def _carry(self, probe: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         name, line = probe.__name__, probe.function.__code__.co_firstlineno
-        travelling = self.cell.probes.get((name, line))
-        self.asked = f"call of `{name}`" if travelling and not travelling.hidden else "call of your code"
+        self.asked = f"call of `{name}`" if (name, line) in self.cell.public_probes else "call of your code"
         question = {"ask": self.grade_id, "probe": name, "line": line, "seed": protocol.seed(f"probe {name}")}
         arguments = bound_arguments(probe.function, args, kwargs)
         answer, body = self.ask(question, protocol.encode(((), arguments)))

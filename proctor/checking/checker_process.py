@@ -34,7 +34,15 @@ _PROGRAM = """\
 import os, sys
 sys.path[:0] = sys.argv.pop(1).split(os.pathsep)
 """
-_MAIN = "import sys\nfrom {} import main\nsys.exit(main())"
+# Without what Python does at its end: to take all libraries apart would take longer than the checks of a notebook.
+_MAIN = """\
+import os, sys
+from {} import main
+status = main()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(status)
+"""
 CHECKER = "proctor.checking.checker"
 # Of a warm sandbox: folders to import from, and what is imported besides the libraries.
 WARM_IMPORTS = ((_PACKAGES,), (CHECKER,))

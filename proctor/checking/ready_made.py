@@ -34,8 +34,11 @@ def without_ready_made(notebook: Mapping[str, Any], verdicts: Mapping[str, Verdi
     looked = dict(verdicts)
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     trees = functools.cache(lambda: [parse(notebook_cells.source(cell)).tree for cell in cells])
+    bindings = functools.cache(
+        lambda: [one for tree in trees() for one in ast.walk(tree) if isinstance(one, _BINDINGS)]
+    )
     for grade_id, verdict in verdicts.items():
-        found = list(dict.fromkeys(_found(cells, trees, grade_id)))
+        found = list(dict.fromkeys(_found(cells, trees, bindings, grade_id)))
         if not found:
             continue
         lines = [
@@ -64,7 +67,10 @@ def refused_names(test: str) -> list[str]:
 
 
 def _found(
-    cells: Sequence[Mapping[str, Any]], parsed: Callable[[], list[ast.Module]], grade_id: str
+    cells: Sequence[Mapping[str, Any]],
+    parsed: Callable[[], list[ast.Module]],
+    bindings: Callable[[], list[ast.stmt]],
+    grade_id: str,
 ) -> Iterator[tuple[str, int, str]]:
     """Name, line and cell of each use in the answer above a test cell, and in what of the student's it reads."""
     place = next(number for number, cell in enumerate(cells) if notebook_cells.grade_id(cell) == grade_id)
@@ -73,7 +79,7 @@ def _found(
         return
     trees = parsed()
     answer = _of_the_answer(cells, place, trees)
-    uses = _Uses(names, trees, [statement for _, statement in answer])
+    uses = _Uses(names, bindings(), [statement for _, statement in answer])
     for number, statement in answer:
         label = notebook_cells.grade_id(cells[number]) or f"the added cell {cells[number]['id']}"
         for name, line in uses.of(statement):
@@ -136,15 +142,15 @@ def _defined(statement: ast.stmt) -> set[str]:
 
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
+_BINDINGS = (*_IMPORTS, ast.Assign)
 
 
 class _Uses:
-    """Finds uses of names, given what the notebook's imports and plain assignments call its modules."""
+    """Finds uses of names, given what the notebook's imports and plain assignments (`nodes`) call its modules."""
 
-    def __init__(self, names: Sequence[str], trees: Sequence[ast.Module], answer: Sequence[ast.stmt]) -> None:
+    def __init__(self, names: Sequence[str], nodes: Sequence[ast.stmt], answer: Sequence[ast.stmt]) -> None:
         self.names = names
         self.aliases: dict[str, set[str]] = {}
-        nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, (*_IMPORTS, ast.Assign))]
         imported = {
             name for one in answer for part in ast.walk(one) if isinstance(part, _IMPORTS) for name in bound_names(part)
         }

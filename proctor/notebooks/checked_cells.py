@@ -7,6 +7,7 @@ statements one by one. The probe contract is in `dl1.contract.protocol`; the lin
 from __future__ import annotations
 
 import ast
+import functools
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,20 +58,26 @@ class CheckedCell:
     """A test cell.
 
     Attributes:
-        probes: by name and line, so that of two definitions of one name each is found.
+        public_probes: by name and line, so that of two definitions of one name each is found.
+        probes: all, and what travels with them; none for whoever sends nothing.
         has_hidden: whether it has a hidden region.
         checks: number of checks and asserts that its text has outside of probes.
     """
 
     source: str
     statements: tuple[Statement, ...]
+    public_probes: frozenset[tuple[str, int]]
     probes: dict[tuple[str, int], TravellingProbe]
     has_hidden: bool
     checks: int
 
 
-def read_cell(source: str) -> CheckedCell:
-    """Take a test cell apart.
+@functools.lru_cache(maxsize=256)
+def read_cell(source: str, travelling: bool = True) -> CheckedCell:
+    """Take a test cell apart, which is the same one for each submission; what comes of it is not to be changed.
+
+    Args:
+        travelling: whether what travels with its probes is wanted.
 
     Raises:
         ProctorError: it is not Python, or a probe's decorator can't be read from its text.
@@ -86,10 +93,12 @@ def read_cell(source: str) -> CheckedCell:
         raise ProctorError(f"the test cell can't be read as Python: {error}") from error
     hidden = _hidden_lines(source)
     statements = tuple(Statement(node, not hidden.isdisjoint(_lines(node))) for node in tree.body)
-    probes = [_travelling(node, secret, statements) for node, secret in statements if is_probe(node)]
+    defined = [one for one in statements if is_probe(one.node)]
+    probes = [_travelling(node, secret, statements) for node, secret in defined] if travelling else []
     return CheckedCell(
         source,
         statements,
+        frozenset((node.name, _first_line(node)) for node, secret in defined if not secret),
         {(probe.name, probe.line): probe for probe in probes},
         bool(hidden),
         sum(_checks(node) for node, _ in statements if not is_probe(node)),

@@ -16,6 +16,7 @@ second run is told to staff only.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,6 +115,13 @@ def is_own(cell: Mapping[str, Any]) -> bool:
     return cell["cell_type"] == "code" and (is_answer or str(cell.get("id", "")).startswith("added-"))
 
 
+@functools.lru_cache(maxsize=64)
+def _names_of_demos(demos: tuple[str, ...], others: tuple[str, ...]) -> frozenset[str]:
+    """What demos bind or change that no other given cell does, from the texts of both: the same for most students."""
+    trees = [parse(source).tree for source in others]
+    return frozenset().union(*(of_demo(parse(source).tree, trees) for source in demos))
+
+
 class _Look:
     """Looks at code of the student's for what may need a demo, or that a demo may have called it.
 
@@ -131,8 +139,8 @@ class _Look:
                 if not (code.error or imports_everything(code.tree) or hidden_names(code, notebook_cells.source(cell))):
                     self.demos[number] = code
         others = [cell for cell in cells if is_given(cell) and not is_own(cell) and purpose(cell) != DEMO]
-        trees = [parse(notebook_cells.source(cell)).tree for cell in others]
-        self.names = frozenset().union(*(of_demo(code.tree, trees) for code in self.demos.values()))
+        demos = (notebook_cells.source(cells[number]) for number in self.demos)
+        self.names = _names_of_demos(tuple(demos), tuple(notebook_cells.source(cell) for cell in others))
         self.seeds = any(seeds(code.tree) for code in self.demos.values())
         self.searched = self.statements = 0
 

@@ -208,7 +208,7 @@ class _Fork:
             # They are never taken back: this process ends with its answer.
             self.kept.append(around)
         names.update({path: double for path, double in doubles.items() if "." not in path})
-        torch.manual_seed(request["seed"])
+        torch.default_generator.manual_seed(request["seed"])
         self.steps.append(functools.partial(probe, *arguments, **keywords))
 
     def _import(self, statement: str, names: dict[str, Any]) -> None:

@@ -10,13 +10,12 @@ more, whatever number and length the processes have, as long as they can't know 
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-
-import psutil
+from typing import NamedTuple
 
 # One look stands for no longer than this, however long ago the last one was.
 _LONGEST = 0.5
@@ -24,6 +23,24 @@ _LONGEST = 0.5
 
 # Before that age the clock ticks of a process's time say nothing about how many processors it keeps busy.
 _OLD_ENOUGH = 0.05
+_since_start = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+
+
+class Account(NamedTuple):
+    """What the kernel tells of a process.
+
+    Attributes:
+        key: that no other process has, also not later.
+        born: when, in seconds since the machine was started.
+        own, of_children: seconds of computing; of children as far as it has waited for them.
+        runs: whether it is running or ready to run.
+    """
+
+    key: Hashable
+    born: float
+    own: float
+    of_children: float
+    runs: bool
 
 
 @dataclass
@@ -46,43 +63,40 @@ class ComputingTime:
 
     Args:
         clock: seconds of a clock that only goes forward.
-        now: seconds since 1970, as in the creation times of processes.
+        now: seconds since the machine was started.
         cores: processors that the sandbox can use at a time.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = _since_start,
         cores: int | None = None,
     ) -> None:
         self._clock, self._now = clock, now
         self._cores = cores or len(os.sched_getaffinity(0))
         self._last = clock()
-        self._seen: dict[tuple[int, float], _Seen] = {}
+        self._seen: dict[Hashable, _Seen] = {}
         self._gone = 0.0
         self._total = 0.0
 
-    def look(self, processes: Sequence[psutil.Process]) -> float:
+    def look(self, accounts: Iterable[Account]) -> float:
         """Seconds of computing so far, of these processes and of all that were seen and are gone.
 
         Args:
-            processes: the program and all that it started and that lives.
+            accounts: of the program and all that it started and that lives.
         """
         since = min(self._clock() - self._last, _LONGEST)
         self._last = self._clock()
         now = self._now()
         by_account, found = 0.0, {}
-        for one in processes:
-            with contextlib.suppress(psutil.Error, OSError), one.oneshot():
-                times, key = one.cpu_times(), (one.pid, one.create_time())
-                own = times.user + times.system
-                by_account += own + times.children_user + times.children_system
-                age = now - key[1]
-                busy = 1.0 if one.status() == psutil.STATUS_RUNNING else 0.0
-                if age > _OLD_ENOUGH:
-                    busy = max(busy, min(self._cores, own / age))
-                found[key] = _Seen(own, busy, new=age <= since)
+        for one in accounts:
+            by_account += one.own + one.of_children
+            age = now - one.born
+            busy = 1.0 if one.runs else 0.0
+            if age > _OLD_ENOUGH:
+                busy = max(busy, min(self._cores, one.own / age))
+            found[one.key] = _Seen(one.own, busy, new=age <= since)
         # What is ready to run need not have run: no more than the processors could do.
         busy = sum(seen.busy for seen in found.values())
         for seen in found.values():

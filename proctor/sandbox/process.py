@@ -93,7 +93,7 @@ class Running:
 
         With a control group it is exact; without one, it is as good as `ComputingTime` can tell.
         """
-        return self._computing.look(self._population.tree()) if self._group is None else self._group.cpu_seconds()
+        return self._computing.look(self._population.accounts()) if self._group is None else self._group.cpu_seconds()
 
     def processes(self) -> list[psutil.Process]:
         """The program and all that it started and that lives."""

@@ -1,8 +1,6 @@
 """Computing time of processes that nobody waits for, on a clock that is turned by hand."""
 
-import contextlib
 import random
-from types import SimpleNamespace
 
 import pytest
 
@@ -26,18 +24,21 @@ class Process:
         self.pid, self.clock, self.born, self.children = pid, clock, clock(), children
         self.idle = self.waits = False
 
-    def create_time(self):
-        return self.born
+    @property
+    def key(self):
+        return self.pid, self.born
 
-    def cpu_times(self):
-        own = 0.0 if self.idle or self.waits else self.clock() - self.born
-        return SimpleNamespace(user=own, system=0.0, children_user=self.children, children_system=0.0)
+    @property
+    def own(self):
+        return 0.0 if self.idle or self.waits else self.clock() - self.born
 
-    def status(self):
-        return "sleeping" if self.idle else "running"
+    @property
+    def of_children(self):
+        return self.children
 
-    def oneshot(self):
-        return contextlib.nullcontext()
+    @property
+    def runs(self):
+        return not self.idle
 
 
 @pytest.fixture
