@@ -111,7 +111,8 @@ version on, and points that came in another way have no name{% endif %}.</p>
 gave than the others did on average for the same questions, over the answers to questions that somebody else has \
 marked, too. Who marks other students' answers sees other answers: a difference may be theirs.</p>
 {% endif %}
-<p>{% if twice %}{{ twice | length }} answers have points that two people typed: they are {{ twice_mean | two }} of a \
+<p>{% if twice %}{{ twice | length }} answer{{ '' if twice | length == 1 else 's' }} got points from two people: \
+these are {{ twice_mean | two }} of a \
 question's points apart on average, {{ twice_max | two }} at most\
 {% if twice | length < few %} (a small sample){% endif %}.{% else %}No answer was marked by two people, so nothing \
 says how far they would agree on the same one.{% endif %}</p>
