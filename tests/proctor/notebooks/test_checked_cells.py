@@ -210,3 +210,10 @@ def test_an_assert_that_fails_is_not_counted_and_keeps_its_line():
         exec(compile(with_counted_asserts(statement.node), "cell", "exec"), {ASSERT_COUNTER: lambda: held.append(1)})
     assert not held
     assert raised.traceback[-1].lineno + 1 == 3
+
+
+def test_whoever_sends_nothing_is_told_which_probes_are_public():
+    whole, told = read_cell(CELL), read_cell(CELL, travelling=False)
+    assert told.public_probes == {key for key, probe in whole.probes.items() if not probe.hidden}
+    assert told.public_probes
+    assert not told.probes
