@@ -36,8 +36,11 @@ _RUN = """async names => {
   notebook.activeCellIndex = notebook.widgets.indexOf(chosen[0]);
   for (const cell of chosen.slice(1)) notebook.select(cell);
   await app.commands.execute('notebook:run-cell');
-  // It comes back at the first error; a cell that may raise one doesn't end the others.
-  while (chosen.some(cell => cell.model.executionState !== 'idle' || cell.model.executionCount === null))
+  // A cell that may raise an error doesn't end the others; behind any other that has raised one nothing is run.
+  const ended = cell => cell.model.outputs.toJSON().some(one => one.output_type === 'error')
+    && !(cell.model.getMetadata('tags') ?? []).includes('raises-exception');
+  while (!chosen.some(ended)
+      && chosen.some(cell => cell.model.executionState !== 'idle' || cell.model.executionCount === null))
     await new Promise(done => setTimeout(done, 50));
   return Object.fromEntries(chosen.map(cell => [cell.model.id, cell.model.outputs.toJSON()]));
 }"""
