@@ -69,7 +69,7 @@ def student(tmp_path_factory):
     # The environment is there; that these files are newer than it, makes no difference.
     commands = [
         [sys.executable, "-m", "nbgrader", "generate_assignment", ASSIGNMENT],
-        ["make", "-o", ".venv/.installed", "bundle"],
+        ["make", "--no-print-directory", "-o", ".venv/.installed", "bundle"],
     ]
     for command in commands:
         done = subprocess.run(command, cwd=course, env=environment(folder, course), capture_output=True, text=True)
