@@ -14,6 +14,7 @@ from proctor.checking.questions import question
 from proctor.diagnosis.exchanges import Exchange, Recording
 from proctor.diagnosis.known_answers import WrongAnswer
 from proctor.diagnosis.variant_host import Host, as_graded, compare, walk
+from proctor.notebooks.checked_cells import read_cell
 
 _PUBLIC_KEY = b"a key that no course has"
 
@@ -80,7 +81,7 @@ def alike(
 
 def _judged(host: Host, test: str, source: str, counts: dict[str, int]) -> tuple[str, list[Exchange]]:
     def carry(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-        probe = run.cell.probes[header["probe"], header["line"]]
+        probe = read_cell(run.cell.source).probes[header["probe"], header["line"]]
         return recording.ask(test, question(probe, header["seed"]), body)
 
     recording = Recording(lambda _, header, body: host.ask(header, body))
