@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.e2e.lab_window import CHROMIUM
+from tests.e2e.lab_window import CHROMIUM, window
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +17,11 @@ def browser():
         made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else [])
         yield made
         made.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """A window of the JupyterLab that the tests of a file have at `address`."""
+    made = window(browser, address)
+    yield made
+    made.close()

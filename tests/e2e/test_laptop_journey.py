@@ -33,7 +33,6 @@ from tests.e2e.lab_window import (
     opened,
     run,
     said,
-    window,
     with_kernel,
 )
 
@@ -92,13 +91,6 @@ def student(tmp_path_factory):
 def address(student):
     with lab(student.folder, student.here / ASSIGNMENT, [student.settings], student.packages) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def page(browser, address):
-    made = window(browser, address)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

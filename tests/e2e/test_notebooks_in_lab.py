@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.lab_window import NEEDS_CHROMIUM, NOTEBOOK, ROOT, lab, opened, window
+from tests.e2e.lab_window import NEEDS_CHROMIUM, NOTEBOOK, ROOT, lab, opened
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
@@ -28,13 +28,6 @@ def address(tmp_path_factory):
     (folder / "kit/labconfig/default_setting_overrides.json").write_text(json.dumps(DARK))
     with lab(folder, folder / "work", [ROOT / "deploy/student", folder / "kit"]) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def page(browser, address):
-    made = window(browser, address)
-    yield made
-    made.close()
 
 
 def test_every_notebook_is_dark_and_fits_its_window(page, address):
