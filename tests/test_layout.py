@@ -374,7 +374,7 @@ def test_staff_package_shares_only_the_probe_contract():
     for file, imports in package_imports("proctor").items():
         of_course = {f"{module}.{name}".rstrip(".") for module, name in imports if top(module) == "dl1"}
         allowed = {"dl1.contract.protocol"}
-        if file.name in ("student_probes.py", "variant_host.py"):
+        if file.name in ("student_answers.py", "variant_host.py"):
             # The programs beside a student's code, and beside the catalogue's, are the other end of the contract.
             allowed |= {"dl1.contract.probe.doubles_in_place", "dl1.contract.unfinished.explained"}
             allowed |= {"dl1.contract.own_names.own_names", "dl1.contract.settings.first_settings"}

@@ -86,7 +86,7 @@ class Host:
     def answer(self, question: Mapping[str, Any], given: bytes) -> tuple[dict[str, Any], bytes]:
         """The same, computed in this process, which is not to be used any more.
 
-        As `proctor.running.student_probes` does it, without its care for what student code may look at.
+        As `proctor.running.student_answers` does it, without its care for what student code may look at.
         """
         from dl1.contract.own_names import own_names
         from dl1.contract.probe import doubles_in_place

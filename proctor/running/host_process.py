@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from proctor.running import student_host, student_probes
+from proctor.running import student_answers, student_host, student_probes
 from proctor.running.processes import Identity, any_stopped, end_newer, identities, youngest
 from proctor.sandbox.bubblewrap import Mount, Sandbox
 from proctor.sandbox.budget import Budget
@@ -23,7 +23,7 @@ from proctor.sandbox.warm import FIRST_DESCRIPTOR, Lease, Pool
 from proctor.stations import timed
 
 HOST = "/opt/proctor/student_host.py"
-_BESIDE = "/opt/proctor/student_probes.py"
+_BESIDE = (student_probes, student_answers)
 _WARM = f"import runpy\nrunpy.run_path({HOST!r}, run_name='__main__')"
 _POLL = 0.25
 _FRAME_SECONDS = 30.0
@@ -33,8 +33,8 @@ _AT_REST = 0.05
 
 def host_mounts() -> list[Mount]:
     """What a sandbox needs so that the program runs in it."""
-    files = {HOST: student_host.__file__, _BESIDE: student_probes.__file__}
-    return [Mount(Path(file).resolve(), place) for place, file in files.items()]
+    files = [Path(module.__file__).resolve() for module in (student_host, *_BESIDE)]
+    return [Mount(file, f"{Path(HOST).parent}/{file.name}") for file in files]
 
 
 def _arguments(numbers: Sequence[int], seed: int) -> list[str]:
@@ -91,6 +91,7 @@ class HostProcess:
         self.running: Running | Lease | None = None
         self._runner: psutil.Process | None = None
         self._known: set[Identity] = set()
+        self._asked: int | None = None
         # Whatever happens from here on, nothing may be left of a sandbox that nobody holds.
         try:
             self.running = self._start(make_sandbox, theirs, seed)
@@ -151,6 +152,9 @@ class HostProcess:
         """The answer of the snapshot at a place to one question."""
         channel = self.snapshots[place]
         self._begin()
+        if place != self._asked:
+            self._rest(self._asked)
+        self._asked = place
         wall = min(self.limits.probe_wall_seconds, self.budget.left())
         limits = {"cpu_seconds": self.limits.probe_cpu_seconds, "wall_seconds": wall}
         try:
@@ -159,6 +163,11 @@ class HostProcess:
             raise self._lost("the snapshot is gone") from error
         # The snapshot ends a probe by itself; this is for one that does not.
         return self._receive(channel, 2 * self.limits.probe_cpu_seconds, 1.2 * self.limits.probe_wall_seconds)
+
+    def _rest(self, place: int | None) -> None:
+        """Nothing more is asked at a place for now: what answers there ends."""
+        with contextlib.suppress(FrameError, OSError, KeyError):
+            self.snapshots[place].send({"over": True}, deadline=self._frame_deadline())
 
     def end(self) -> None:
         """Ends the process that runs the cells; snapshots stay."""

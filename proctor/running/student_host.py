@@ -2,7 +2,7 @@
 
 It needs IPython, and the course's package for probes; nothing of the grading engine is there. The engine drives it over
 an inherited socket (the wire format is that of `proctor.sandbox.frames`, repeated here because this file stands alone,
-but for `student_probes`, which lies beside it).
+but for `student_probes` and `student_answers`, which lie beside it).
 Student code shares the process and can do anything to it: whatever it forges here stands for its own answer only.
 
 A first process does nothing but live, so that snapshots outlast the one that runs the cells.
@@ -221,7 +221,7 @@ class Host:
         self.snapshots = snapshots
         self.nonce = 0
         self.muted = False
-        self.answer_probes = _beside("student_probes").answer_probes
+        self.answers, self.answer_probes = _beside("student_answers"), _beside("student_probes").answer_probes
         self.shell = self._make_shell()
 
     def _make_shell(self) -> Shell:
@@ -268,7 +268,7 @@ class Host:
                     if other != descriptor:
                         with contextlib.suppress(OSError):
                             os.close(other)
-                self.answer_probes(Wire(descriptor), self.shell.user_ns, _text, len(threads) > 1)
+                self.answer_probes(self.answers, Wire(descriptor), self.shell.user_ns, _text, len(threads) > 1)
             finally:
                 os._exit(0)
         os.close(descriptor)

@@ -83,11 +83,77 @@ def test_cells_run_in_order_and_snapshots_keep_their_place(session, tmp_path, ki
     assert answer(one, "early", read, 20) == 21
 
 
-def test_a_probe_leaves_nothing_behind_for_the_next_one(session):
-    one = session("x = [1]", "?a")
+def test_questions_in_a_row_find_what_the_last_answer_left_and_the_next_row_does_not(session):
+    one = session("x = [1]", "?a", "?b")
     one.run()
-    assert answer(one, "a", "def change():\n    x.append(2)\n    return x") == [1, 2]
-    assert answer(one, "a", "def change():\n    return x") == [1]
+    change = "def change():\n    x.append(2)\n    return x"
+    assert [answer(one, "a", change) for _ in range(3)] == [[1, 2], [1, 2, 2], [1, 2, 2, 2]]
+    assert answer(one, "b", change) == [1, 2]
+    assert answer(one, "a", change) == [1, 2]
+    # What went wrong may have left anything: the next answer begins anew.
+    assert answer(one, "a", "def fail():\n    x.append(3)\n    raise ValueError(str(x))")["text"] == "[1, 2, 3]"
+    assert answer(one, "a", change) == [1, 2]
+
+
+STATE = """
+import os, random
+import numpy, torch
+
+def used():
+    drawn = [random.random(), float(numpy.random.rand()), float(torch.rand(()))]
+    where = [os.getcwd(), "math" in globals(), str(torch.get_default_dtype()), torch.is_grad_enabled()]
+    os.chdir("/")
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    return drawn + where
+
+def single(): return 1
+"""
+
+
+def test_an_answer_begins_with_names_settings_folder_and_chance_of_the_notebook(session):
+    one = session(STATE, "?a", limits=replace(SMALL, cell_cpu_seconds=30, cell_wall_seconds=60))
+    one.run()
+    ask = {"source": "def ask():\n    return used(), single()", "imports": ["import math"], "doubles": {}, "seed": 3}
+    doubled = {**ask, "doubles": {"single": "def single():\n    return 2"}}
+    found = []
+    for question in (ask, doubled, ask):
+        header, body = one.ask("a", question, protocol.encode(((), {})))
+        assert header == {"ok": True}
+        found.append(protocol.decode(body))
+    first, second, third = found
+    assert first[0][4:] == [True, "torch.float32", True]
+    assert second == (first[0], 2)
+    assert third == first
+    # Also for one that asks for other modules.
+    assert answer(one, "a", "def ask():\n    return 'math' in globals()") is False
+
+
+def test_what_ends_between_two_answers_costs_neither(session):
+    gone = "def gone():\n    threading.Timer(0.3, os._exit, [0]).start()\n    return 1"
+    one = session("import os, threading", "?a")
+    one.run()
+    for _ in range(2):
+        assert answer(one, "a", gone) == 1
+        time.sleep(1)
+    assert one.staff_notes == []
+
+
+@pytest.mark.parametrize(
+    "busy",
+    ["while True: pass", "import signal\n    signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n    while True: pass"],
+)
+def test_each_answer_of_a_row_has_computing_time_of_its_own(session, busy):
+    limits = replace(SMALL, probe_cpu_seconds=2, cell_cpu_seconds=30, cell_wall_seconds=60)
+    one = session("import time, torch", "?a", limits=limits)
+    one.run()
+    work = "def work():\n    ends = time.process_time() + 1.2\n    while time.process_time() < ends: pass\n    return 1"
+    assert [answer(one, "a", work) for _ in range(3)] == [1, 1, 1]
+    began = time.monotonic()
+    assert answer(one, "a", f"def work():\n    {busy}")["kind"] == "time-out"
+    assert time.monotonic() - began < 30
+    assert answer(one, "a", work) == 1
+    assert one.staff_notes == []
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ SPIES = """
 import builtins, gc, inspect, json, linecache, os, sys, threading, traceback, types
 import torch, dl1.contract.probe
 seen = {}
-ours = ("<cell>", "student_probes")
+ours = ("<cell>", "student_probes", "student_answers")
 
 def note(*things):
     for thing in things:
