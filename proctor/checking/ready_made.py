@@ -33,9 +33,13 @@ def without_ready_made(notebook: Mapping[str, Any], verdicts: Mapping[str, Verdi
     """
     looked = dict(verdicts)
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    trees = functools.cache(lambda: [parse(notebook_cells.source(cell)).tree for cell in cells])
+    trees = functools.cache(
+        lambda: {n: parse(notebook_cells.source(cell)).tree for n, cell in enumerate(cells) if _of_the_student(cell)}
+    )
     bindings = functools.cache(
-        lambda: [one for tree in trees() for one in ast.walk(tree) if isinstance(one, _BINDINGS)]
+        lambda: [
+            one for n, cell in enumerate(cells) for one in _bindings(trees().get(n) or notebook_cells.source(cell))
+        ]
     )
     for grade_id, verdict in verdicts.items():
         found = list(dict.fromkeys(_found(cells, trees, bindings, grade_id)))
@@ -54,7 +58,24 @@ def without_ready_made(notebook: Mapping[str, Any], verdicts: Mapping[str, Verdi
     return looked
 
 
-def refused_names(test: str) -> list[str]:
+def _of_the_student(cell: Mapping[str, Any]) -> bool:
+    return notebook_cells.role(cell) in ("solution", "manual") or str(cell.get("id", "")).startswith("added-")
+
+
+def _bindings(code: str | ast.Module) -> Sequence[ast.stmt]:
+    """What a cell imports and plainly assigns; given cells are the same text for all students."""
+    if isinstance(code, str):
+        return _bindings_given(code)
+    return [one for one in ast.walk(code) if isinstance(one, _BINDINGS)]
+
+
+@functools.lru_cache(maxsize=2_000)
+def _bindings_given(text: str) -> Sequence[ast.stmt]:
+    return _bindings(parse(text).tree)
+
+
+@functools.lru_cache(maxsize=2_000)
+def refused_names(test: str) -> Sequence[str]:
     """Names that a test cell's probes refuse: the literal arguments of `without_ready_made`."""
     if READY_MADE not in test:
         return []
@@ -68,7 +89,7 @@ def refused_names(test: str) -> list[str]:
 
 def _found(
     cells: Sequence[Mapping[str, Any]],
-    parsed: Callable[[], list[ast.Module]],
+    parsed: Callable[[], Mapping[int, ast.Module]],
     bindings: Callable[[], list[ast.stmt]],
     grade_id: str,
 ) -> Iterator[tuple[str, int, str]]:
@@ -87,7 +108,7 @@ def _found(
 
 
 def _of_the_answer(
-    cells: Sequence[Mapping[str, Any]], place: int, trees: Sequence[ast.Module]
+    cells: Sequence[Mapping[str, Any]], place: int, trees: Mapping[int, ast.Module]
 ) -> list[tuple[int, ast.stmt]]:
     """Statements of the answer cells next above a test cell, and those of the student that go with them.
 
@@ -100,11 +121,7 @@ def _of_the_answer(
             break
         if role in ("solution", "manual"):
             answers.append(number)
-    students = [
-        number
-        for number, cell in enumerate(cells)
-        if notebook_cells.role(cell) in ("solution", "manual") or str(cell.get("id", "")).startswith("added-")
-    ]
+    students = sorted(trees)
     names = {notebook_cells.grade_id(cells[number]) for number in answers}
     answers += [n for n in students if n not in answers and names & notebook_cells.parts(cells[n])]
     found = [(number, statement) for number in sorted(answers) for statement in trees[number].body]

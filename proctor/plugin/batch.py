@@ -65,7 +65,8 @@ class Batch(TwoHalves):
         self._reached: dict[str, str] = {}
         self._times = RunTimes()
         self.stopping, own = Stopping(), []
-        with self.stopping.listening(), staff_only(self.coursedir.groupshared):
+        staff = staff_only(self.coursedir.groupshared)
+        with self.stopping.listening(), staff, gradebook_file.opened_alike():
             try:
                 sweep()
                 sweep(self._root, staged)

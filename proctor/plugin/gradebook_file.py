@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
+from nbgrader import api
 from nbgrader.api import InvalidEntry
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
@@ -43,6 +44,28 @@ def _with_timeout(dialect: Any, record: Any, words: list, options: dict[str, Any
     elif gradebook_server.is_one(dialect):
         return gradebook_server.connected(dialect, words, options, SECONDS)
     return None
+
+
+@contextlib.contextmanager
+def opened_alike() -> Iterator[None]:
+    """Gradebooks that are opened in the block share what SQLAlchemy has learned of their database.
+
+    nbgrader opens one for each step of each notebook, and an engine of its own for each has to make the SQL of every
+    statement anew. Connections are closed with each gradebook as before.
+    """
+    make, made = api.create_engine, {}
+
+    def create_engine(url: Any, **options: Any) -> Engine:
+        key = (str(url), *sorted(options.items()))
+        if key not in made:
+            made[key] = make(url, **options)
+        return made[key]
+
+    api.create_engine = create_engine
+    try:
+        yield
+    finally:
+        api.create_engine = make
 
 
 def path_of(db_url: str) -> Path | None:

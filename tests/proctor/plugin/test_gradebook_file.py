@@ -135,3 +135,20 @@ def test_all_connections_wait_for_a_minute_unless_the_address_says_otherwise(mon
         engine.connect().close()
         engine.dispose()
     assert found == [47.0, 3.0]
+
+
+def test_gradebooks_that_are_opened_alike_share_an_engine_and_are_closed_one_by_one(gradebook, tmp_path):
+    url, other = f"sqlite:///{gradebook}", f"sqlite:///{tmp_path / 'other.db'}"
+    with gradebook_file.opened_alike():
+        first, second, third = Gradebook(url, "test"), Gradebook(url, "test"), Gradebook(other, "test")
+        assert first.engine is second.engine is not third.engine
+        first.add_student("ada")
+        first.close()
+        assert [one.id for one in second.students] == ["ada"]
+        second.close()
+        third.close()
+        assert second.engine.pool.checkedout() == 0
+        with Gradebook(url, "test") as again:
+            assert [one.id for one in again.students] == ["ada"]
+    with Gradebook(url, "test") as outside, Gradebook(url, "test") as beside:
+        assert outside.engine is not beside.engine
