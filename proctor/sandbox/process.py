@@ -108,6 +108,11 @@ class Running:
             self._passed = self._passed or said
         return self._passed
 
+    def hit(self) -> None:
+        """Send the signal that ends it and everything that it started, and wait for nothing; `kill` has to follow."""
+        self._ended.set()
+        self._kill_all(self._population.tree())
+
     def kill(self) -> None:
         """End the program and everything that it started; nothing of it is left afterwards."""
         self._ended.set()

@@ -371,3 +371,14 @@ def test_a_look_that_comes_too_late_does_not_forget_what_the_watcher_has_found()
 
     one = Late()
     assert one.check() == one.check() == "used more than 300 MiB of memory"
+
+
+def test_what_was_hit_ends_by_itself_and_is_cleared_away_by_kill():
+    running = Sandbox("bwrap", LIMITS).start([sys.executable, "-c", "import time; time.sleep(60)"], [])
+    folder = running._folder.path
+    running.hit()
+    assert running.wait(time.monotonic() + 20) is not None
+    assert folder.exists()
+    running.kill()
+    assert not running.processes()
+    assert not folder.exists()
