@@ -156,15 +156,28 @@ def graded(course: Course, turn: int, part: str) -> Run:
     """Grade a course, and look what that took."""
     log, marks = course.root / "benchmark.log", course.root / "benchmark.stations"
     environment = course.environment() | {stations.VARIABLE: str(marks)}
-    use = measured([sys.executable, "-m", "nbgrader", "autograde", ASSIGNMENT], course.root, environment, log)
+    use = measured(
+        [sys.executable, "-m", "nbgrader", "autograde", ASSIGNMENT], course.root, environment, log, course.has_verdict
+    )
     number = len(course.students)
     print(f"  turn {turn + 1}, {course.variant.name}, {number} {part}: {use.seconds / number:.1f} s each", flush=True)
     if use.status:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_OF_LOG:]
         print("\n".join([f"*** it ended with status {use.status}:", *tail]), flush=True)
     return Run(
-        course.variant.name, turn, part, number, use, course.ends(), course.first_verdict(), stations.read(marks)
+        course.variant.name,
+        turn,
+        part,
+        number,
+        use,
+        course.ends(),
+        _first(use.seen, course.first_verdict()),
+        stations.read(marks),
     )
+
+
+def _first(*moments: float) -> float:
+    return min((one for one in moments if one > 0), default=float("nan"))
 
 
 def _compared(variants: Sequence[Variant], points: dict, students: Sequence[Student], most: float) -> bool:

@@ -18,6 +18,7 @@ from demo.run_folder import ASSIGNMENT, RunFolder
 from demo.scores import Score, possible_scores, read_scores
 from proctor.checking import verdict
 from proctor.notebooks import cells as notebook_cells
+from proctor.plugin.run_state import states
 from proctor.settings import Proctor
 
 COMPLETE, HALF, UNTOUCHED = "complete", "half", "untouched"
@@ -177,8 +178,9 @@ class Course:
     db_url: str
 
     def environment(self) -> dict[str, str]:
-        """Of a command that grades it."""
-        return self.assignment.run.environment(self.assignment.run.staff_home)
+        """Of a command that grades it; modules are compiled once, as they are where nobody has said otherwise."""
+        chosen = self.assignment.run.environment(self.assignment.run.staff_home)
+        return {name: value for name, value in chosen.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def scores(self) -> dict[tuple[str, str], tuple[float | None, bool]]:
         """Autograded points, and whether a TA is waited for, by student and cell."""
@@ -194,8 +196,12 @@ class Course:
             if (times := [file.stat().st_mtime for file in self._graded(student)])
         )
 
+    def has_verdict(self) -> bool:
+        """Whether `proctor status` knows of a notebook that is judged, in a run that goes on."""
+        return any(state.judged for state in states(self.root))
+
     def first_verdict(self) -> float:
-        """When the first notebook was judged; seconds since 1970, NaN if none was."""
+        """When the first verdict was stored; seconds since 1970, NaN if none was."""
         if self.variant.settings is None:
             times = [file.stat().st_mtime for student in self.students for file in self._graded(student)]
         else:

@@ -13,13 +13,15 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-SECONDS_BETWEEN_LOOKS = 2.0
+# Each look at the memory of many processes takes a part of their time.
+SECONDS_BETWEEN_LOOKS = 5.0
+_SECONDS_BETWEEN_GLANCES = 0.2
 _GROUPS = Path("/sys/fs/cgroup")
 _ENTER = 'echo $$ > "$0" && exec "$@"'
 
@@ -35,6 +37,7 @@ class Use:
         counted_by: how these were found.
         looks: (seconds since 1970, bytes of the command itself, bytes of all, number of processes), in turn. Bytes of
             all count a page that several share once.
+        seen: when what was waited for had come, seconds since 1970; NaN if it had not.
     """
 
     began: float
@@ -43,6 +46,7 @@ class Use:
     counted_by: str = ""
     status: int = 0
     looks: list[tuple[float, int, int, int]] = field(default_factory=list)
+    seen: float = float("nan")
 
     def peak_bytes(self) -> int:
         """The most that all processes held at any look."""
@@ -94,12 +98,19 @@ class _Group:
                 time.sleep(0.1)
 
 
-def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> Use:
+def measured(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    come: Callable[[], bool] = lambda: False,
+) -> Use:
     """Run a command to its end, whatever that is, and look at it from time to time.
 
     Args:
         folder: in which it runs.
         log: gets all that it says.
+        come: whether something has come that is waited for.
     """
     group = _Group()
     prefix = [] if group.place is None else ["sh", "-c", _ENTER, str(group.place / "cgroup.procs")]
@@ -116,7 +127,7 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        watcher = threading.Thread(target=_watch, args=(process.pid, group, use, over), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(process.pid, group, use, over, come), daemon=True)
         watcher.start()
         try:
             use.status = process.wait()
@@ -135,8 +146,14 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
     return use
 
 
-def _watch(pid: int, group: _Group, use: Use, over: threading.Event) -> None:
-    while not over.wait(SECONDS_BETWEEN_LOOKS):
+def _watch(pid: int, group: _Group, use: Use, over: threading.Event, come: Callable[[], bool]) -> None:
+    looked = time.monotonic()
+    while not over.wait(_SECONDS_BETWEEN_GLANCES):
+        if not use.seen > 0 and come():
+            use.seen = time.time()
+        if time.monotonic() - looked < SECONDS_BETWEEN_LOOKS:
+            continue
+        looked = time.monotonic()
         with contextlib.suppress(OSError, psutil.Error):
             own = psutil.Process(pid)
             others = [one.pid for one in own.children(recursive=True)] if group.place is None else group.processes()

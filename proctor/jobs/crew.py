@@ -24,6 +24,7 @@ class Crew:
         number: of processes; 1 is this one alone, in which `do` comes back when the job is done.
         around: what is the same for all jobs.
         begun, lost: told by their students that a job is begun, and that it is begun again because a process has died.
+        judged: called when another notebook is judged, if this process does the jobs alone.
 
     Attributes:
         ahead: how many jobs it wants to have, so that nobody waits for one.
@@ -33,10 +34,15 @@ class Crew:
     where = "c.Proctor.workers"
 
     def __init__(
-        self, number: int, around: Surroundings, begun: Callable[[str], None], lost: Callable[[str], None]
+        self,
+        number: int,
+        around: Surroundings,
+        begun: Callable[[str], None],
+        lost: Callable[[str], None],
+        judged: Callable[[], None] = lambda: None,
     ) -> None:
         self.number, self.ahead = number, number + 1 if number > 1 else 1
-        self._around, self._begun, self._lost = around, begun, lost
+        self._around, self._begun, self._lost, self._judged = around, begun, lost, judged
         self._workers: Workers | None = None
 
     def start(self) -> None:
@@ -59,7 +65,7 @@ class Crew:
         self._begun(student)
         done: Future = Future()
         try:
-            run_in(folder, self._around)
+            run_in(folder, self._around, self._judged)
             done.set_result(None)
         except Exception as error:
             done.set_exception(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from proctor.grading import grade, name_mistakes, run_for_results
@@ -14,10 +14,15 @@ from proctor.sandbox.folders import OwnFolder
 from proctor.submission import Submission, Surroundings, submission_budget
 
 JOB, DONE = "job", "done"
+# Names of the notebooks that are judged so far, a line each.
+JUDGED = "judged"
 
 
-def run(job: Job, around: Surroundings) -> Done:
+def run(job: Job, around: Surroundings, judged: Callable[[str], None] = lambda name: None) -> Done:
     """Grade a submission, on one budget of time; what a notebook makes, later ones use.
+
+    Args:
+        judged: told the name of each notebook as soon as it is judged.
 
     An accident in a notebook costs this notebook. One in a notebook that is only run, or a sandbox that can't be had,
     ends the job.
@@ -28,6 +33,8 @@ def run(job: Job, around: Surroundings) -> Done:
             submissions = {task.name: _submission(job, task, files, results) for task in job.tasks}
             for task in job.tasks:
                 _do(task, submissions[task.name], around, budget, done)
+                if task.judged:
+                    judged(task.name)
             for name, found in done.found.items():
                 if isinstance(found, Graded):
                     _name_mistakes(found, submissions[name], around, budget, done)
@@ -38,9 +45,20 @@ def run(job: Job, around: Surroundings) -> Done:
     return done
 
 
-def run_in(folder: Path, around: Surroundings) -> None:
-    """Do the job that lies in a folder, and put beside it what came of it."""
-    save(folder / DONE, run(load(folder / JOB), around))
+def run_in(folder: Path, around: Surroundings, judged: Callable[[], None] = lambda: None) -> None:
+    """Do the job that lies in a folder, and put beside it what came of it, and before that how far it is.
+
+    Args:
+        judged: called when another notebook is judged.
+    """
+
+    def note(name: str) -> None:
+        with (folder / JUDGED).open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+        judged()
+
+    (folder / JUDGED).unlink(missing_ok=True)
+    save(folder / DONE, run(load(folder / JOB), around, note))
 
 
 @contextlib.contextmanager

@@ -94,7 +94,7 @@ class Autograde(Batch):
             told = (self._times.begin, self.lost, self.log.warning)
             return Cluster(settings.scheduler, settings.scheduler_security, self._around, *told)
         number = min(most, settings.workers or default_workers())
-        return Crew(max(1, number), self._around, self._times.begin, self.lost)
+        return Crew(max(1, number), self._around, self._times.begin, self.lost, self.look)
 
     def _private(self) -> list[Path]:
         """What nobody in a sandbox may see, beside the course secret."""

@@ -121,7 +121,7 @@ class Batch(TwoHalves):
         """
         excluded = (self.coursedir.student_id_exclude or "").split(",")
         places = deque(one for one in sorted(self.assignments) if Path(one).parent.name not in excluded)
-        self._crew, self._in_work, self._said_once = self.crew(len(places)), {}, set()
+        self._crew, self._in_work, self._said_once, self._work = self.crew(len(places)), {}, set(), None
         if self._crew.number > 1:
             self.log.info("%d submissions are graded at a time (%s)", self._crew.number, self._crew.where)
         how_far = (self._root, self.coursedir.assignment_id, self._crew.number, len(places), self._times, self.log)
@@ -141,7 +141,7 @@ class Batch(TwoHalves):
                     refusal = self._take_up(places)
                 for future in self._ended(0.0 if more else _SECONDS_BETWEEN_LOOKS):
                     self._finish(future, self._in_work.pop(future))
-                self._progress.look()
+                self.look()
         except KeyboardInterrupt:
             for work in self._in_work.values():
                 self._stopped(work)
@@ -152,6 +152,11 @@ class Batch(TwoHalves):
             for work in self._in_work.values():
                 work.close()
         return refusal
+
+    def look(self) -> None:
+        """Let those who wait see how far it is."""
+        works = {one.student: one for one in (*self._in_work.values(), self._work) if one}
+        self._progress.look({name: (one.judged(), len(one.notebooks)) for name, one in works.items()})
 
     def _ended(self, seconds: float) -> list[Future]:
         """Jobs that have ended, after waiting for one."""

@@ -11,7 +11,7 @@ from typing import Any
 from proctor.errors import ProctorError
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged
-from proctor.jobs.doing import DONE, JOB
+from proctor.jobs.doing import DONE, JOB, JUDGED
 from proctor.jobs.job import Accident, Done, Graded, Job, Task, load, save
 from proctor.plugin import reading
 from proctor.plugin.prepare import Prepared
@@ -62,6 +62,13 @@ class InWork:
         """Read what came of the job."""
         self.done = load(self.folder / DONE)
         return self.done
+
+    def judged(self) -> int:
+        """How many of its notebooks are judged so far, as far as is known here."""
+        try:
+            return len((self.folder / JUDGED).read_text(encoding="utf-8").splitlines())
+        except OSError:
+            return 0
 
     def submission(self, notebook: str) -> Submission:
         """What the engine knows of the submission."""

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -87,16 +88,25 @@ class Progress:
         self._bar.update()
         self._show()
 
-    def look(self) -> None:
-        """Show who is being graded, now and then."""
-        if self._clock() - self._shown >= _SECONDS_BETWEEN:
+    def look(self, judged: Mapping[str, tuple[int, int]] = MappingProxyType({})) -> None:
+        """Show who is being graded, now and then, and when another notebook is judged.
+
+        Args:
+            judged: by student how many notebooks are, and of how many.
+        """
+        news = {name: list(one) for name, one in judged.items() if one[0]} != self.state.judged
+        self.state.judged = {name: list(one) for name, one in judged.items() if one[0]}
+        if news or self._clock() - self._shown >= _SECONDS_BETWEEN:
             self._show()
 
     def _show(self) -> None:
         self._shown = self._clock()
         self.state.running = self._times.running()
         self._file.write(self.state)
-        words = [f"{printable(name, 20)} {seconds:.0f} s" for name, seconds in self.state.running[:_SHOWN]]
+        words = [
+            f"{printable(name, 20)} {seconds:.0f} s{self.state.judged_words(name, '')}"
+            for name, seconds in self.state.running[:_SHOWN]
+        ]
         if self.state.trouble:
             names = ", ".join(printable(name, 20) for name in list(self.state.trouble)[-_SHOWN:])
             words.append(f"trouble: {len(self.state.trouble)} ({names})")

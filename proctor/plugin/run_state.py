@@ -34,6 +34,7 @@ class RunState:
         trouble: what became of those who were not graded to their end, by student.
         left: seconds until the end, as far as can be told; None if it can't.
         written: seconds since 1970.
+        judged: of those who are being graded, how many notebooks are judged and how many there are.
     """
 
     holder: Holder
@@ -45,6 +46,7 @@ class RunState:
     trouble: dict[str, str] = field(default_factory=dict)
     left: float | None = None
     written: float = 0.0
+    judged: dict[str, list[int]] = field(default_factory=dict)
 
     def lines(self, now: float) -> list[str]:
         """All of it in plain words.
@@ -57,9 +59,16 @@ class RunState:
             return [f"{so_far} when the run was killed: it was being {self.holder.text()}; run it again for the rest"]
         where = "" if self.holder.is_here() else f"; last heard of {_words(now - self.written)} ago"
         lines = [f"{so_far}, {self.left_words()}; {self.workers} at a time; being {self.holder.text()}{where}"]
-        lines += [f"  {printable(name)}  for {_words(seconds + now - self.written)}" for name, seconds in self.running]
+        for name, seconds in self.running:
+            judged = self.judged_words(name, " notebooks judged")
+            lines.append(f"  {printable(name)}  for {_words(seconds + now - self.written)}{judged}")
         lines += [f"  trouble: {printable(name)}  {printable(said, 300)}" for name, said in self.trouble.items()]
         return lines
+
+    def judged_words(self, student: str, what: str) -> str:
+        """How far a student's submission is: ", 2 of 6"; empty if nothing is judged."""
+        done, of = self.judged.get(student, (0, 0))
+        return f", {int(done)} of {int(of)}{what}" if done else ""
 
     def left_words(self) -> str:
         """How long it still takes: "about 3 minutes left"."""

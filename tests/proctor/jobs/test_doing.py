@@ -77,6 +77,16 @@ def test_notebooks_are_done_in_order_with_what_earlier_ones_make_on_one_budget(s
     assert (done.accident, done.used_up) == (None, "")
 
 
+def test_each_notebook_is_told_as_soon_as_it_is_judged_and_again_from_the_start_if_the_job_is(seen, files, tmp_path):
+    around, told = Surroundings("none", Limits()), []
+    tasks = (task("1a", judged=False), task("1b"), task("broken"), task("2a"))
+    save(tmp_path / doing.JOB, Job("ps1", "ada", tasks, files))
+    for _ in range(2):
+        doing.run_in(tmp_path, around, lambda: told.append([len(seen), (tmp_path / doing.JUDGED).read_text()]))
+    after = [[2, "1b\n"], [3, "1b\nbroken\n"], [4, "1b\nbroken\n2a\n"]]
+    assert told == [*after, *([number + 4, text] for number, text in after)]
+
+
 def test_an_accident_in_a_notebook_costs_this_notebook(seen, files):
     done = run(files, task("broken"), task("full"), task("refused"), task("2a"))
     assert isinstance(done.found["2a"], Graded)

@@ -10,7 +10,7 @@ from proctor.checking.verdict import Record
 from proctor.errors import ProctorError
 from proctor.intake.rebuild import Rebuilt
 from proctor.intake.staging import Staged
-from proctor.jobs.doing import DONE, JOB
+from proctor.jobs.doing import DONE, JOB, JUDGED
 from proctor.jobs.job import Accident, Done, Graded, Job, load, save
 from proctor.plugin.execute import Execute
 from proctor.plugin.in_work import InWork, files_in
@@ -43,6 +43,13 @@ def test_each_notebook_has_a_result_or_an_accident(work):
     for said in (None, "00"):
         work.done.found["1a"] = Graded({"cells": []}, replace(RECORD, file=said))
         assert work.resources(Path("/course"), "1a")["graded"].record == replace(RECORD, file="f1" * 32)
+
+
+def test_how_many_notebooks_are_judged_can_be_seen_before_the_job_is_done(work):
+    assert work.judged() == 0
+    work.give(Job("ps1", "ada", (), Path("files")))
+    (work.folder / JUDGED).write_text("1a\n1b\n")
+    assert work.judged() == 2
 
 
 def test_keys_and_digest_are_those_of_this_submission_and_the_secret_stays(work):

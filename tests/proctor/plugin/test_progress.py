@@ -82,6 +82,21 @@ def test_the_file_is_written_now_and_then(tmp_path, clock):
         assert states(tmp_path)[0].running == [("ada", 2.0)]
 
 
+def test_each_notebook_that_is_judged_is_shown_at_once(tmp_path, clock):
+    terminal = Terminal()
+    times, progress = shown(tmp_path, clock, terminal)
+    with progress.shown():
+        times.begin("ada")
+        times.begin("ben")
+        clock.time += 2
+        for judged in ({"ada": (0, 6), "ben": (0, 6)}, {"ada": (1, 6), "ben": (0, 6)}):
+            progress.look(judged)
+        (state,) = states(tmp_path)
+        assert state.judged == {"ada": [1, 6]}
+        assert [line.split(", ")[1:] for line in state.lines(state.written)[1:]] == [["1 of 6 notebooks judged"], []]
+        assert "ada 2 s, 1 of 6, ben 2 s" in terminal.getvalue().split("\r")[-1]
+
+
 def test_lines_of_the_log_stand_above_it_and_no_others_than_without_it(tmp_path, clock, monkeypatch):
     terminal, log = Terminal(), logging.getLogger("of a run on a terminal")
     monkeypatch.setattr("sys.stderr", terminal)

@@ -39,6 +39,15 @@ def test_a_living_run_says_how_far_it_is_and_who_had_trouble(tmp_path, state):
     assert list((tmp_path / "proctor_records" / ".running").iterdir()) == []
 
 
+def test_what_is_judged_may_be_anything_in_a_file_and_is_a_number_or_nothing(tmp_path, state):
+    file = StateFile(tmp_path, state.holder)
+    file.write(replace(state, judged={"ada": [2, 6]}))
+    assert status(tmp_path, "ps1")[1].endswith(", 2 of 6 notebooks judged")
+    for odd in ({"ada": ["\x1b", 6]}, {"ada": 3}, [1]):
+        file.write(replace(state, judged=odd))
+        assert states(tmp_path) == []
+
+
 def test_a_run_that_was_killed_is_said_to_be_that_and_the_next_one_forgets_it(tmp_path, state):
     dead = replace(state, holder=killed())
     for one in (state, dead):
