@@ -189,12 +189,16 @@ class _Answering:
         """
         content = bytearray()
         while len(content) < count:
+            seconds = _LOOK_SECONDS
             if limits is not None:
-                seconds = limits[0] - time.monotonic()
+                seconds = min(seconds, limits[0] - time.monotonic())
                 if seconds <= 0 or self._computed() > limits[1]:
                     raise TimeoutError
-                if not select.select([self.reading], [], [], min(seconds, _LOOK_SECONDS))[0]:
-                    continue
+            if not select.select([self.reading], [], [], seconds)[0]:
+                # What it has started may hold the line after its end.
+                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    raise EOFError
+                continue
             part = os.read(self.reading, min(2**20, count - len(content)))
             if not part:
                 raise EOFError

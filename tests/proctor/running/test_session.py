@@ -84,7 +84,7 @@ def test_cells_run_in_order_and_snapshots_keep_their_place(session, tmp_path, ki
 
 
 def test_questions_in_a_row_find_what_the_last_answer_left_and_the_next_row_does_not(session):
-    one = session("x = [1]", "?a", "?b")
+    one = session("x = [1]", "?a", "y = 2", "?b")
     one.run()
     change = "def change():\n    x.append(2)\n    return x"
     assert [answer(one, "a", change) for _ in range(3)] == [[1, 2], [1, 2, 2], [1, 2, 2, 2]]
@@ -92,6 +92,24 @@ def test_questions_in_a_row_find_what_the_last_answer_left_and_the_next_row_does
     assert answer(one, "a", change) == [1, 2]
     # What went wrong may have left anything: the next answer begins anew.
     assert answer(one, "a", "def fail():\n    x.append(3)\n    raise ValueError(str(x))")["text"] == "[1, 2, 3]"
+    assert answer(one, "a", change) == [1, 2]
+
+
+def test_tests_between_which_nothing_is_run_have_one_snapshot(session):
+    one = session("x = [1]", "?a", "?b", "x = [5]", "?c", "?d")
+    assert [text(outcome) for outcome in one.run()] == [""] * 6
+    assert len(one._host.snapshots) == 2
+    change = "def change():\n    x.append(2)\n    return x"
+    found = [answer(one, name, change) for name in ("a", "b", "c", "d", "a")]
+    assert found == [[1, 2], [1, 2, 2], [5, 2], [5, 2, 2], [1, 2]]
+    # What ends it costs the one that was asked.
+    assert answer(one, "b", "def end():\n    os._exit(3)\n    return x")["names"] == [
+        "NameError",
+        "Exception",
+        "BaseException",
+        "object",
+    ]
+    assert answer(one, "b", "def end():\n    import os\n    os._exit(3)")["names"] == ["SystemExit"]
     assert answer(one, "a", change) == [1, 2]
 
 
@@ -131,11 +149,17 @@ def test_an_answer_begins_with_names_settings_folder_and_chance_of_the_notebook(
 
 def test_what_ends_between_two_answers_costs_neither(session):
     gone = "def gone():\n    threading.Timer(0.3, os._exit, [0]).start()\n    return 1"
-    one = session("import os, threading", "?a")
+    one = session("import os, threading, time", "?a", limits=replace(SMALL, memory_bytes=2**31))
     one.run()
     for _ in range(2):
         assert answer(one, "a", gone) == 1
         time.sleep(1)
+    # The line to it is held open by what it has started.
+    held = "def held():\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)"
+    began = time.monotonic()
+    assert answer(one, "a", held)["names"] == ["SystemExit"]
+    assert answer(one, "a", "def after():\n    return 1") == 1
+    assert time.monotonic() - began < 30
     assert one.staff_notes == []
 
 
