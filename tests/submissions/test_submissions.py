@@ -58,6 +58,8 @@ MORE = {
     *("zip-by-another-name", "page"),
 }
 WHOLE = "PROCTOR_ALL_SUBMISSIONS"
+# With it, the same outcomes are asked of one submission after the other, each notebook in a sandbox from nothing.
+SWITCHED_OFF = "PROCTOR_SWITCHED_OFF"
 CASES = [case for case in ALL_CASES if WHOLE in os.environ or case.name not in MORE]
 
 
@@ -65,6 +67,9 @@ CASES = [case for case in ALL_CASES if WHOLE in os.environ or case.name not in M
 def course(tmp_path_factory) -> Course:
     """All cases graded in one batch, with an honest student before and behind them."""
     made = Course(tmp_path_factory.mktemp("submissions"))
+    if SWITCHED_OFF in os.environ:
+        with (made.folder / "nbgrader_config.py").open("a") as config:
+            config.write("c.Proctor.warm, c.Proctor.workers = [], 1\n")
     for name in ("aaa_honest", "zzz_honest"):
         made.submit(name, exercise.Handed.write)
     for case in CASES:
