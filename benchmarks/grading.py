@@ -1,6 +1,7 @@
 """What grading costs: the six real notebooks under stock nbgrader and under the engine, in one run, by turns.
 
     python benchmarks/grading.py --students 6                    three turns of two complete submissions, four variants
+    python benchmarks/grading.py --students 20 --stock 3         of each turn three by stock nbgrader, all by the engine
     python benchmarks/grading.py --students 20 --mix mixed       half done, untouched and hostile ones among them
     python benchmarks/grading.py --crowd 300                     what 300 submissions in one go leave behind
     python benchmarks/grading.py --postgres 100                  two graders at once on a PostgreSQL gradebook
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=6, metavar="N", help="in all turns together (6)")
     parser.add_argument("--turns", type=int, metavar="N", help=f"1 for each {_STUDENTS_A_TURN} students, at least 2")
+    parser.add_argument("--stock", type=int, metavar="N", help="of a turn, how many stock nbgrader grades (all)")
     parser.add_argument("--mix", choices=["complete", "mixed"], default="complete", help="what is handed in (complete)")
     parser.add_argument("--variants", default=",".join(VARIANTS), help=f"some of {','.join(VARIANTS)}")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave courses and logs")
@@ -81,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _problem(chosen: argparse.Namespace) -> str | None:
     """What is wrong with the options, or with this machine."""
-    for name in ("students", "turns", "crowd", "postgres", "dask"):
+    for name in ("students", "turns", "stock", "crowd", "postgres", "dask"):
         number = getattr(chosen, name)
         if number is not None and number < 1:
             return f"--{name} is {number}; give at least 1"
@@ -133,6 +135,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
             for part, some in _parts(students, turn, turns):
                 if variant.settings is None and part != COMPLETE:
                     continue
+                some = some[: chosen.stock] if variant.settings is None else some
                 course = assignment.course(f"{turn}-{variant.name}-{part}", variant, some)
                 run = graded(course, turn, part)
                 runs.append(run)
