@@ -111,7 +111,7 @@ class StudentSession:
         return [f"the notebook was run again {count} times while its checks were asked"] if count else []
 
     def run(self) -> list[CellOutcome]:
-        """Runs every cell that is not a test, and takes a snapshot at every test cell.
+        """Runs every cell that is not a test, and takes a snapshot where test cells stand.
 
         Raises:
             SandboxUnavailable: there is no usable sandbox.

@@ -1,7 +1,7 @@
 """Memory of many processes that share most of it, known at every look without walking through all their pages.
 
 The kernel tells a process's part of shared pages (PSS) only by walking through its page tables, which takes
-milliseconds for each process with large libraries; a notebook has one for every check, and every answer is one more.
+milliseconds for each process with large libraries; a notebook has one for each place of checks, and one that answers.
 So what is used is bounded from above, and walked through only where that bound passes what is allowed.
 
 Once, all processes were measured, at one moment. Who has had no page fault since and has kept its size still has the
