@@ -148,6 +148,9 @@ class _Answering:
         limits = time.monotonic() + wall, self._computed() + computing
         try:
             goes_on, header, size = self.answers.ANSWER.unpack(self._exactly(self.answers.ANSWER.size, limits))
+            if header == 0:
+                # No answer begins like this; what follows is none either, however long that takes.
+                self._exactly(_MAX_ANSWER, limits)
             if header + size > _MAX_ANSWER:
                 return False, {"ok": False, "names": ["ProtocolError"], "text": "the answer is too large"}, b""
             return goes_on, json.loads(self._exactly(header, limits)), bytes(self._exactly(size, limits))
