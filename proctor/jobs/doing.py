@@ -21,11 +21,11 @@ JUDGED = "judged"
 def run(job: Job, around: Surroundings, judged: Callable[[str], None] = lambda name: None) -> Done:
     """Grade a submission, on one budget of time; what a notebook makes, later ones use.
 
-    Args:
-        judged: told the name of each notebook as soon as it is judged.
-
     An accident in a notebook costs this notebook. One in a notebook that is only run, or a sandbox that can't be had,
     ends the job.
+
+    Args:
+        judged: told the name of each notebook as soon as it is judged.
     """
     done, budget = Done(), submission_budget(around.limits)
     try:

@@ -7,6 +7,7 @@ on one that another program has locked. Here all of its commands wait for a minu
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -53,15 +54,8 @@ def opened_alike() -> Iterator[None]:
     nbgrader opens one for each step of each notebook, and an engine of its own for each has to make the SQL of every
     statement anew. Connections are closed with each gradebook as before.
     """
-    make, made = api.create_engine, {}
-
-    def create_engine(url: Any, **options: Any) -> Engine:
-        key = (str(url), *sorted(options.items()))
-        if key not in made:
-            made[key] = make(url, **options)
-        return made[key]
-
-    api.create_engine = create_engine
+    make = api.create_engine
+    api.create_engine = functools.cache(make)
     try:
         yield
     finally:

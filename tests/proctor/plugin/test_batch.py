@@ -19,6 +19,7 @@ import exercise
 import pytest
 from course_folder import ROOT, Course
 
+from proctor.plugin.run_state import states
 from proctor.sandbox.bubblewrap import availability
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ AT = pathlib.Path({at!r})
 
 def grade(notebook, submission, around, *rest):
     (AT / submission.student).touch()
-    while (AT / "wait").exists():
+    while (AT / "wait").exists() or (AT / f"wait for {{submission.notebook}}").exists():
         time.sleep(0.02)
     if (AT / "accident").exists():
         raise OSError(int((AT / "accident").read_text()), "no such luck", str(AT / "file"))
@@ -183,6 +184,20 @@ def test_a_second_run_leaves_alone_who_is_being_graded_and_says_by_whom(staff):
     assert (staff.status, staff.course.points()) == (0, FULL), staff.said
     assert staff.finished("ada")
     assert staff.left() == []
+
+
+def test_a_notebook_that_is_judged_is_known_while_the_next_one_is_graded(staff):
+    later = staff.at / f"wait for {OTHER}"
+    later.touch()
+    run = staff.start(*staff.autograde("--student=ada", "--force"))
+    seen, ends = [], time.monotonic() + 60
+    while run.poll() is None and not seen and time.monotonic() < ends:
+        seen = [state.judged for state in states(staff.course.folder) if state.judged]
+        time.sleep(0.02)
+    later.unlink()
+    staff.end(run)
+    assert seen == [{"ada": [1, 2]}], staff.said
+    assert states(staff.course.folder) == []
 
 
 def test_two_runs_grade_different_students_at_once(staff):

@@ -464,3 +464,23 @@ def test_what_another_submission_takes_of_the_account_costs_one_notebook_its_war
         ]
         with run(made, "say(1)") as told:
             assert told.word() == 1
+
+
+def test_all_that_wait_are_hit_before_the_end_of_one_is_waited_for():
+    done = []
+
+    class Waiting:
+        def __init__(self, name):
+            self.name, self.running = name, self
+
+        def hit(self):
+            done.append(f"{self.name} is hit")
+
+        def end(self):
+            done.append(f"{self.name} has ended")
+
+    pool = Pool(["decimal"])
+    pool._idle.update({(name,): Waiting(name) for name in ("notebook", "checker")})
+    pool.close()
+    assert sorted(done[:2]) == ["checker is hit", "notebook is hit"]
+    assert sorted(done[2:]) == ["checker has ended", "notebook has ended"]
