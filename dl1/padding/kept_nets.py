@@ -21,7 +21,7 @@ from dl1.padding.nets import PaddingNet
 KEPT_SEED = 0
 # A network of this experiment has less than 220,000 weights, of two bytes each.
 _MAX_BYTES = 2**20
-_BATCH = 100
+_BATCH = 50
 
 
 def weights_file(net_type: str, conv_type: str, epochs: int) -> str:

@@ -48,6 +48,10 @@ CHECKER = "proctor.checking.checker"
 WARM_IMPORTS = ((_PACKAGES,), (CHECKER,))
 _LAST_WORDS = 8_000
 
+# Tensors of up to 64 MiB lie in memory that the process keeps, and not in new pages each time: networks answer in two
+# thirds of the time. A C library that does not know these words ignores them.
+_VARIABLES = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"}
+
 
 class Checker:
     """A started checker and the `channel` to it.
@@ -116,4 +120,4 @@ def checker_sandbox(
     own = folder_of("proctor")
     mounts = [Mount(own / f"{name}.py", f"{_PACKAGES}/proctor/{name}.py") for name in _MODULES]
     mounts.append(Mount(folder_of(CHECKING_PACKAGE), f"{_PACKAGES}/{CHECKING_PACKAGE}"))
-    return Sandbox(kind, limits, [*mounts, *data], environment=variables)
+    return Sandbox(kind, limits, [*mounts, *data], environment={**_VARIABLES, **variables})

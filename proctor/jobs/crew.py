@@ -9,11 +9,14 @@ from pathlib import Path
 
 from proctor.grading import warmed
 from proctor.jobs import worker
+from proctor.jobs.capacity import cores
 from proctor.jobs.doing import run_in
 from proctor.jobs.workers import Workers
 from proctor.sandbox import cgroups
 from proctor.submission import Surroundings
 
+# Processes of a worker that import libraries at the same time: for student code and for the checker.
+_WARM = 2
 _around: Surroundings | None = None
 
 
@@ -52,7 +55,7 @@ class Crew:
         if self.number > 1 and self._workers is None:
             words = (self._around, cgroups.delegated())
             self._workers = Workers(self.number, _prepare, words, self._begun, self._lost)
-            self._workers.start()
+            self._workers.start(_warm_up, max(1, cores() // _WARM))
 
     def check(self) -> None:
         """Whether jobs can be done, which these processes always can."""
@@ -87,6 +90,10 @@ def _prepare(around: Surroundings, groups: Path | None) -> None:
     cgroups.use(groups)
     _around = warmed(around)
     worker.at_end(_around.pool.close)
+
+
+def _warm_up() -> None:
+    _around.pool.wait(_around.limits.startup_seconds)
 
 
 def _work(folder: Path, student: str) -> None:

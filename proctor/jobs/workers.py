@@ -109,15 +109,22 @@ class Workers:
     ) -> None:
         self._begin, self._begun, self._lost = (prepare, *words), begun, lost
         self._slots = [_Slot(self._begin) for _ in range(number)]
+        # How many get tasks: the first ones.
+        self._open = number
         self._waiting: deque[_Task] = deque()
         # What happens is dealt with in one thread; that of a pool holds the pool's locks while it says that it is done.
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def start(self) -> None:
-        """Start all of them, before there is something to do."""
-        self._events.put(self._start_all)
+    def start(self, warm_up: Callable[[], None], at_once: int) -> None:
+        """Start all of them, before there is something to do.
+
+        Args:
+            warm_up: what each does first.
+            at_once: how many do that at a time; the others get no task before it is their turn.
+        """
+        self._events.put(lambda: self._start_first(warm_up, at_once))
 
     def do(self, task: Callable[..., Any], *words: Any) -> Future:
         """Have a task done as soon as a worker is free; both its arguments and its result have to be small.
@@ -141,15 +148,26 @@ class Workers:
     def _serve(self) -> None:
         while (event := self._events.get()) is not None:
             event()
-            for number in range(len(self._slots)):
+            for number in range(self._open):
                 if self._waiting and self._slots[number].task is None:
                     self._start(number, self._waiting.popleft())
 
-    def _start_all(self) -> None:
-        for slot in self._slots:
-            # What is wrong is said when there is something to do.
-            with contextlib.suppress(Exception):
-                slot.do(_Task((_nothing,)))
+    def _start_first(self, warm_up: Callable[[], None], at_once: int) -> None:
+        self._open = 0
+        for _ in range(at_once):
+            self._start_next(warm_up)
+
+    def _start_next(self, warm_up: Callable[[], None]) -> None:
+        if self._open == len(self._slots):
+            return
+        self._open += 1
+        try:
+            future = self._slots[self._open - 1].do(_Task((warm_up,)))
+        # What is wrong is said when there is something to do.
+        except Exception:
+            self._start_next(warm_up)
+            return
+        future.add_done_callback(lambda done: self._events.put(lambda: self._start_next(warm_up)))
 
     def _start(self, number: int, task: _Task) -> None:
         if task.tries == 0:
@@ -188,10 +206,6 @@ class Workers:
     def _renew(self, number: int) -> None:
         slot, self._slots[number] = self._slots[number], _Slot(self._begin)
         slot.gone(time.monotonic())
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextlib.contextmanager

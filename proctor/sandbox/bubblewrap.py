@@ -28,6 +28,7 @@ from proctor.sandbox.measure import ENTRY, HOME, OWN_FOLDERS
 from proctor.sandbox.mounts import (
     Mount,
     emptied_in_proc,
+    etc_mounts,
     make_etc,
     python_mounts,
     readable_copy,
@@ -83,7 +84,7 @@ class Sandbox:
 
     def mount_list(self) -> list[str]:
         """What is visible inside, one line each."""
-        mounts = [*system_mounts(), *python_mounts(), *self.mounts]
+        mounts = [*system_mounts(), *etc_mounts(), *python_mounts(), *self.mounts]
         lines = [f"{mount.target}  from {mount.source}, read-only" for mount in mounts]
         lines += [f"{name}  link to {to}" for name, to in system_links()]
         lines += ["/etc  made up: users, hosts, library cache", "/dev  null, zero, full, random, tty, read-only"]
@@ -174,7 +175,7 @@ class Sandbox:
             (folder / name).chmod(0o755)
         (folder / "empty").touch()
         (folder / "empty").chmod(0o644)
-        shown = [*system_mounts(), Mount(make_etc(folder / "etc"), "/etc"), *python_mounts()]
+        shown = [*system_mounts(), Mount(make_etc(folder / "etc"), "/etc"), *etc_mounts(), *python_mounts()]
         own = [*self.mounts, Mount(Path(sandbox_entry.__file__).resolve(), ENTRY)]
         shown += [without_its_place(mount, folder / "copies" / str(number)) for number, mount in enumerate(own)]
         if self.work is not None:

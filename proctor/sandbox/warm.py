@@ -77,6 +77,12 @@ class Pool:
         if self._usable(sandbox) and key not in self._idle and not any(one.warm.key == key for one in self._leased):
             self._idle[key] = _Warm(sandbox, key, [*self._modules, *modules])
 
+    def wait(self, seconds: float) -> None:
+        """Wait until each that is being prepared is ready, or will not be, which whoever wants to use it will see."""
+        for warm in self._idle.values():
+            with contextlib.suppress(_Unusable):
+                self._told(warm.ready(seconds))
+
     def start(
         self,
         sandbox: Sandbox,

@@ -27,6 +27,14 @@ def echo(word: str) -> tuple[int, str]:
     return os.getpid(), word
 
 
+def take_a_while(place: str) -> None:
+    """Writes down when it begins and ends."""
+    for word in ("begins", "ends"):
+        with (Path(place) / "turns").open("a") as file:
+            file.write(f"{os.getpid()} {word}\n")
+        time.sleep(0.2)
+
+
 def fail(word: str) -> None:
     raise ValueError(word)
 

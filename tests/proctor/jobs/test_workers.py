@@ -1,5 +1,6 @@
 """Worker processes with small tasks: each is done once, and what happens to one costs no other."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -55,6 +56,27 @@ def test_each_task_is_done_in_a_process_of_its_own_pool_and_accidents_stay_with_
         failed.result()
     workers.end()
     assert len(list(tmp_path.glob("ended-*"))) == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_so_many_warm_up_at_a_time_and_those_that_have_not_get_no_task(workers, tmp_path, at_once):
+    workers.start(functools.partial(small_tasks.take_a_while, str(tmp_path)), at_once)
+    done = [workers.do(small_tasks.echo, word).result()[0] for word in "abcd"]
+    until(lambda: (tmp_path / "turns").exists() and (tmp_path / "turns").read_text().count("\n") == 4)
+    turns = [line.split() for line in (tmp_path / "turns").read_text().splitlines()]
+    assert len({pid for pid, _ in turns}) == 2
+    if at_once == 1:
+        assert [word for _, word in turns] == ["begins", "ends"] * 2
+        assert done[0] == int(turns[0][0])
+
+
+def test_one_that_dies_while_it_warms_up_lets_the_next_one_begin(workers, tmp_path):
+    workers.start(functools.partial(small_tasks.die, str(tmp_path), 1, "once"), 1)
+    blocked = workers.do(small_tasks.wait_for_file, str(tmp_path), "blocked")
+    here(tmp_path, "blocked")
+    assert workers.do(small_tasks.echo, "x").result()[1] == "x"
+    (tmp_path / "go").touch()
+    assert blocked.result() == "blocked"
 
 
 def test_what_is_waiting_goes_to_whoever_is_free(workers, tmp_path):
