@@ -30,6 +30,7 @@ import grading_cluster
 import grading_crowd
 import grading_gradebooks
 import grading_table
+import psutil
 from grading_courses import COMPLETE, VARIANTS, Assignment, Course, Student, Variant, class_of
 from grading_table import Run
 from process_tree import measured
@@ -41,6 +42,8 @@ from proctor.errors import ProctorError
 from proctor.sandbox.bubblewrap import availability
 
 _STUDENTS_A_TURN = 4
+# Percent of all cores.
+_BUSY, _SECONDS_OF_LOOKING = 10.0, 3.0
 _LINES_OF_LOG = 15
 _DIFFERENCES_SHOWN = 20
 
@@ -104,13 +107,14 @@ def _problem(chosen: argparse.Namespace) -> str | None:
 
 def _about_this_machine() -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = os.getloadavg()[0]
+    # Not the load: that of the last minute only fades.
+    busy = psutil.cpu_percent(_SECONDS_OF_LOOKING)
     print(
         f"{datetime.date.today()}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}; load before the start {load:.1f}",
+        f"Python {platform.python_version()}; its cores were busy for {busy:.0f} % before the start",
         flush=True,
     )
-    if load > 0.5:
+    if busy > _BUSY:
         print("*** This machine was not idle: the seconds below are not worth much.", flush=True)
 
 

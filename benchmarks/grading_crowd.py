@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from process_tree import Use, measured
 from demo.run_folder import ASSIGNMENT
 
 _AT_EACH_END = 50
+_SECONDS_TO_SETTLE = 10.0
 # What the students of the small course hand in, by kind, as the tests' submissions do.
 _SMALL = {"loop": "stubborn", "memory": "memory", "exit": "suicide", "untouched": "nothing-done", "half": "deleted"}
 
@@ -90,6 +92,8 @@ def measure(number: int, mix: str, small: bool, folder: Path) -> int:
     print(f"{number} students, {mix}, of {described(small)}; as many workers as it takes by itself.", flush=True)
     before = machine(course.root)
     use = measured(command(small), course.root, course.environment(), course.root / "benchmark.log")
+    # What has ended gives its memory back in its own time.
+    time.sleep(_SECONDS_TO_SETTLE)
     after = machine(course.root)
     print(_report(use, course.ends(), before, after))
     return 1 if use.status or after["folders proctor-*"] > before["folders proctor-*"] else 0

@@ -64,13 +64,13 @@ def main(control: int) -> None:
     told, _ = _receive(wire)
     libc = ctypes.CDLL(None, use_errno=True)
     sys.path[:0] = told["path"]
-    # Imports leave hardly anything to collect, and looking for it would take a part of their time.
+    # Imports leave hardly anything to collect, and looking for it would take a part of their time, or half a second
+    # behind them.
     gc.disable()
     missing = [name for name in told["modules"] if not _imported(name)]
-    gc.enable()
     # What is here stays; forks share its memory as long as nobody counts references in it.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     _in_a_file()
     # Only one that may be read can look at its own pages; from here on others live beside it.
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
