@@ -5,15 +5,18 @@ import os
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import exercise
 import psutil
 import pytest
 from several import OTHER, SUBMISSIONS, Several, table
 
+from proctor.jobs import crew
 from proctor.plugin.run_state import states
 from proctor.plugin.status import status
 from proctor.sandbox.bubblewrap import availability
+from proctor.sandbox.limits import Limits
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,6 +49,27 @@ def test_all_that_is_written_is_the_same(one_by_one, tmp_path):
     several.grade("--force", f"--notebook={OTHER}")
     assert several.gradebook() == one_by_one.gradebook()
     assert several.notebooks() == one_by_one.notebooks()
+
+
+@pytest.mark.parametrize(("cores", "at_once"), [(1, 1), (2, 1), (16, 8)])
+def test_as_many_warm_up_at_a_time_as_there_are_cores_for(monkeypatch, cores, at_once):
+    told, waited = [], []
+
+    class Workers:
+        def __init__(self, number, *words):
+            told.append(number)
+
+        def start(self, warm_up, at_once):
+            told.append(at_once)
+            warm_up()
+
+    monkeypatch.setattr(crew, "Workers", Workers)
+    monkeypatch.setattr(crew, "cores", lambda: cores)
+    around = SimpleNamespace(pool=SimpleNamespace(wait=waited.append), limits=Limits())
+    monkeypatch.setattr(crew, "_around", around)
+    crew.Crew(16, around, print, print).start()
+    assert told == [16, at_once]
+    assert waited == [around.limits.startup_seconds]
 
 
 def _slow(handed: exercise.Handed) -> None:

@@ -15,6 +15,7 @@ from proctor.errors import ProctorError
 from proctor.sandbox import bubblewrap as module
 from proctor.sandbox.bubblewrap import WORK, Mount, Sandbox, SandboxUnavailable, availability
 from proctor.sandbox.limits import Limits, Usage, passed
+from proctor.sandbox.mounts import etc_mounts
 from proctor.sandbox.process import end_by
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,6 +74,24 @@ def test_what_is_visible_is_the_mount_list():
         Path("/var"),
     ):
         assert not inside(f"os.path.exists({str(secret)!r})"), secret
+
+
+@needs_bwrap
+@pytest.mark.parametrize("mount", etc_mounts(), ids=lambda mount: mount.source.name)
+def test_fonts_and_links_of_the_system_are_there_and_can_not_be_changed(mount):
+    seen, told = inside(
+        "[os.listdir(place), change()]",
+        f"""
+place = {mount.target!r}
+def change():
+    try:
+        os.symlink('x', place + '/x')
+    except OSError as error:
+        return error.strerror
+""",
+    )
+    assert sorted(seen) == sorted(os.listdir(mount.source))
+    assert told == "Read-only file system"
 
 
 @needs_bwrap

@@ -92,6 +92,18 @@ def test_one_process_serves_one_after_the_other(pool):
     assert pool.notes == []
 
 
+def test_who_has_waited_for_it_needs_no_time_for_imports():
+    with contextlib.closing(Pool(["decimal"])) as own:
+        sandbox = Sandbox("bwrap", LIMITS)
+        own.prepare(sandbox)
+        own.wait(60.0)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            lease = own.start(sandbox, SAY + WAIT, ["a"], [theirs], 0.0)
+            assert lease is not None, own.notes
+            lease.kill()
+
+
 def test_of_what_is_imported_a_fork_gets_only_the_pages_that_it_touches():
     program = """
 with open("/proc/self/smaps_rollup") as file:
