@@ -92,6 +92,11 @@ def test_one_process_serves_one_after_the_other(pool):
     assert pool.notes == []
 
 
+def test_in_a_fork_garbage_is_looked_for_but_not_in_what_was_imported(pool):
+    with run(pool, "import gc\nsay([gc.isenabled(), gc.get_freeze_count() > 1_000])") as told:
+        assert told.word() == [True, True]
+
+
 def test_who_has_waited_for_it_needs_no_time_for_imports():
     with contextlib.closing(Pool(["decimal"])) as own:
         sandbox = Sandbox("bwrap", LIMITS)
