@@ -80,12 +80,14 @@ c.Proctor.limits = {"cell_cpu_seconds": CELL_TIMEOUT}
 # What the notebooks, their checks and the kit import: once for all of them.
 c.Proctor.warm = [
     *("IPython.core.interactiveshell", "torch", "torchvision.datasets", "torchvision.transforms.functional"),
-    *("torch_geometric.nn", "torch_geometric.io", "torch.utils.tensorboard", "safetensors.torch", "pandas"),
-    *("sklearn.datasets", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets", "anywidget"),
+    *("torch.utils.tensorboard", "safetensors.torch", "pandas"),
+    *("matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipywidgets", "anywidget"),
     *("IPython.core.magics", "IPython.core.completerlib", "IPython.core.logger", "sqlite3"),
     *("dl1.contract.checks", "dl1.notebook.export", "dl1.notebook.methods", "dl1.gpt.session"),
-    *("dl1.gpt.widgets.sampling_sliders", "dl1.graphs.widgets.bot_demo", "dl1.padding.training"),
+    *("dl1.gpt.widgets.sampling_sliders", "dl1.padding.training"),
 ]
+# Part 1 does without them.
+c.Proctor.warm_later = ["torch_geometric.nn", "torch_geometric.io", "sklearn.datasets", "dl1.graphs.widgets.bot_demo"]
 # Typical wrong answers: whoever hands in one of them reads its hint on the feedback page.
 c.Proctor.misconceptions = "misconceptions"
 # Downloaded by `python -m dl1.download`; without it the notebooks use what comes with their packages, and say so.

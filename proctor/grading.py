@@ -163,7 +163,7 @@ def warmed(around: Surroundings) -> Surroundings:
 
     Whoever asks for it has to close the pool.
     """
-    pool = Pool(around.warm)
+    pool = Pool(around.warm, around.warm_later)
     try:
         pool.prepare(_student_sandbox(around, None, host_mounts()))
         pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)

@@ -75,6 +75,12 @@ class Proctor(Configurable):
         "which takes longer.",
     ).tag(config=True)
 
+    warm_later = List(
+        Unicode(),
+        help="Further such modules, which the first notebook does without: they are imported once that is judged, "
+        "so that the first verdict of a run comes sooner.",
+    ).tag(config=True)
+
     workers = Int(
         0,
         min=0,

@@ -64,7 +64,7 @@ class Surroundings:
         data: mounts for the student's code and for the checker.
         variables: environment variables, by which both find the data.
         pages: for making safe what is shown of the student's texts and outputs.
-        warm: modules that are imported once and not for each notebook.
+        warm, warm_later: modules that are imported once and not for each notebook; the latter once one is judged.
         run_demos: whether cells that nobody needs for a grade are run, too.
         known: by notebook the catalogued wrong answers, from which failed ones are named.
         pool: of warm sandboxes, which belong to this process and to no other.
@@ -76,6 +76,7 @@ class Surroundings:
     variables: Mapping[str, str] = field(default_factory=dict)
     pages: PageLimits = PageLimits()  # noqa: RUF009 (it can't change)
     warm: tuple[str, ...] = ()
+    warm_later: tuple[str, ...] = ()
     run_demos: bool = False
     known: Mapping[str, KnownAnswers] = field(default_factory=dict)
     pool: Pool | None = None

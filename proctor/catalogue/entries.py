@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 import tomllib
@@ -79,7 +80,7 @@ def apply(entry: Entry, source: str) -> str:
         ) from None
     changed = entry.source if entry.source is not None else _replaced(entry, reference)
     try:
-        same = _meaning(changed) == _meaning(reference)
+        same = _alike(_tree(changed), _tree(reference))
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno} of the changed cell" if isinstance(error, SyntaxError) else ""
         raise ProctorError(f"{entry.where}: the change makes a syntax error{line} ({error}); correct it") from None
@@ -221,5 +222,18 @@ def _replaced(entry: Entry, reference: str) -> str:
     return reference
 
 
-def _meaning(source: str) -> str:
-    return ast.dump(compile(source, "<changed cell>", "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True))
+@functools.lru_cache(maxsize=2)
+def _tree(source: str) -> ast.Module:
+    return compile(source, "<changed cell>", "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two parts of syntax trees are the same wherever they stand; ends with the first difference."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, ast.AST):
+        return all(_alike(getattr(one, name, None), getattr(other, name, None)) for name in one._fields)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    # As text, in which 0.0 and -0.0 differ.
+    return repr(one) == repr(other)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from proctor.grading import warmed
 from proctor.jobs import worker
@@ -13,11 +15,34 @@ from proctor.jobs.capacity import cores
 from proctor.jobs.doing import run_in
 from proctor.jobs.workers import Workers
 from proctor.sandbox import cgroups
+from proctor.sandbox.folders import OwnFolder
 from proctor.submission import Surroundings
 
 # Processes of a worker that import libraries at the same time: for student code and for the checker.
 _WARM = 2
-_around: Surroundings | None = None
+# How long those whose turn to warm up is later wait for a first verdict, for which the cores are needed more; and how
+# long, from the start on, jobs are not made before there is one.
+_SECONDS_FOR_A_VERDICT = 5.0
+_SECONDS_UNTIL_A_VERDICT = 15.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+class _Told(NamedTuple):
+    """What a worker process knows.
+
+    Attributes:
+        groups: the coordinator's control group, which it could not find out itself.
+        verdict: a file that is there when a notebook is judged.
+        at_once: how many of the workers warm up without waiting for that.
+    """
+
+    around: Surroundings
+    groups: Path | None
+    verdict: Path
+    at_once: int
+
+
+_told: _Told | None = None
 
 
 class Crew:
@@ -30,7 +55,6 @@ class Crew:
         judged: called when another notebook is judged, if this process does the jobs alone.
 
     Attributes:
-        ahead: how many jobs it wants to have, so that nobody waits for one.
         where: what decides how many are done at a time.
     """
 
@@ -44,18 +68,32 @@ class Crew:
         lost: Callable[[str], None],
         judged: Callable[[], None] = lambda: None,
     ) -> None:
-        self.number, self.ahead = number, number + 1 if number > 1 else 1
+        self.number, self._at_once = number, min(number, max(1, cores() // _WARM))
         self._around, self._begun, self._lost, self._judged = around, begun, lost, judged
         self._workers: Workers | None = None
+        self._own: OwnFolder | None = None
+        self._started = 0.0
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs it wants to have: one more than it can do, so that nobody waits for one.
+
+        Before a first verdict only those that are done at once, since making one takes time from that.
+        """
+        if self.number == 1:
+            return 1
+        waits = time.monotonic() - self._started < _SECONDS_UNTIL_A_VERDICT
+        return self._at_once if waits and not (self._own and _verdict(self._own).exists()) else self.number + 1
 
     def start(self) -> None:
         """Start the processes, which takes seconds; once more does nothing."""
         if self.number == 1 and self._around.pool is None:
             self._around = warmed(self._around)
         if self.number > 1 and self._workers is None:
-            words = (self._around, cgroups.delegated())
-            self._workers = Workers(self.number, _prepare, words, self._begun, self._lost)
-            self._workers.start(_warm_up, max(1, cores() // _WARM))
+            self._own, self._started = OwnFolder("crew-"), time.monotonic()
+            told = _Told(self._around, cgroups.delegated(), _verdict(self._own), self._at_once)
+            self._workers = Workers(self.number, _prepare, told, self._begun, self._lost)
+            self._workers.start(_warm_up, self._at_once)
 
     def check(self) -> None:
         """Whether jobs can be done, which these processes always can."""
@@ -82,19 +120,35 @@ class Crew:
         if self._workers is not None:
             self._workers.end()
             self._workers = None
+        if self._own is not None:
+            self._own.remove()
+            self._own = None
 
 
-def _prepare(around: Surroundings, groups: Path | None) -> None:
-    global _around
-    # It lives in the coordinator's own group, and could not find this out itself.
-    cgroups.use(groups)
-    _around = warmed(around)
-    worker.at_end(_around.pool.close)
+def _verdict(folder: OwnFolder) -> Path:
+    return folder.path / "verdict"
 
 
-def _warm_up() -> None:
-    _around.pool.wait(_around.limits.startup_seconds)
+def _prepare(*told: Any) -> None:
+    global _told
+    _told = _Told(*told)
+    cgroups.use(_told.groups)
+
+
+def _warm_up(turn: int) -> None:
+    until = time.monotonic() + _SECONDS_FOR_A_VERDICT
+    while turn >= _told.at_once and not _told.verdict.exists() and time.monotonic() < until:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    _warm().pool.wait(_told.around.limits.startup_seconds)
+
+
+def _warm() -> Surroundings:
+    global _told
+    if _told.around.pool is None:
+        _told = _told._replace(around=warmed(_told.around))
+        worker.at_end(_told.around.pool.close)
+    return _told.around
 
 
 def _work(folder: Path, student: str) -> None:
-    run_in(folder, _around)
+    run_in(folder, _warm(), _told.verdict.touch)

@@ -62,6 +62,7 @@ def of_surroundings(around: Surroundings) -> bytes:
         "limits": asdict(around.limits),
         "pages": asdict(around.pages),
         "warm": list(around.warm),
+        "warm_later": list(around.warm_later),
         "variables": dict(around.variables),
         "data": [mount.target for mount in around.data],
         "known": {name: asdict(known) for name, known in around.known.items()},
@@ -90,6 +91,7 @@ def to_surroundings(message: bytes, folder: Path) -> Surroundings:
         head["variables"],
         PageLimits(**head["pages"]),
         tuple(head["warm"]),
+        tuple(head["warm_later"]),
         head["run_demos"],
         {name: _to_known(known) for name, known in head["known"].items()},
     )

@@ -43,9 +43,10 @@ class Scheduler:
     def __init__(self, address: str, security: Mapping[str, str], around: Surroundings) -> None:
         if around.kind != "bwrap":
             raise ProctorError('c.Proctor.scheduler needs c.Proctor.sandbox = "bwrap"; without a sandbox grade here')
-        self._text, self._warm = message.of_surroundings(around), json.dumps(list(around.warm))
+        warm = [*around.warm, *around.warm_later]
+        self._text, self._warm = message.of_surroundings(around), json.dumps(warm)
         self._run = hashlib.sha256(self._text).hexdigest()
-        self._here = versions.versions(around.warm)
+        self._here = versions.versions(warm)
         self._futures: set[Any] = set()
         self._client = _client(address, security)
         try:

@@ -117,11 +117,11 @@ class Workers:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def start(self, warm_up: Callable[[], None], at_once: int) -> None:
+    def start(self, warm_up: Callable[[int], None], at_once: int) -> None:
         """Start all of them, before there is something to do.
 
         Args:
-            warm_up: what each does first.
+            warm_up: what each does first; it gets its turn, from 0 on.
             at_once: how many do that at a time; the others get no task before it is their turn.
         """
         self._events.put(lambda: self._start_first(warm_up, at_once))
@@ -152,17 +152,18 @@ class Workers:
                 if self._waiting and self._slots[number].task is None:
                     self._start(number, self._waiting.popleft())
 
-    def _start_first(self, warm_up: Callable[[], None], at_once: int) -> None:
+    def _start_first(self, warm_up: Callable[[int], None], at_once: int) -> None:
         self._open = 0
         for _ in range(at_once):
             self._start_next(warm_up)
 
-    def _start_next(self, warm_up: Callable[[], None]) -> None:
+    def _start_next(self, warm_up: Callable[[int], None]) -> None:
         if self._open == len(self._slots):
             return
+        turn = self._open
         self._open += 1
         try:
-            future = self._slots[self._open - 1].do(_Task((warm_up,)))
+            future = self._slots[turn].do(_Task((warm_up, turn)))
         # What is wrong is said when there is something to do.
         except Exception:
             self._start_next(warm_up)

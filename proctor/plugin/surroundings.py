@@ -19,5 +19,5 @@ def surroundings(settings: Proctor, root: Path) -> Surroundings:
     """
     mounts, variables = settings.data_place(root)
     limits, pages = settings.all_limits(), settings.page_limits()
-    warm, demos = tuple(settings.warm), settings.run_demos
-    return Surroundings(settings.sandbox, limits, tuple(mounts), variables, pages, warm, demos)
+    warm, later = tuple(settings.warm), tuple(settings.warm_later)
+    return Surroundings(settings.sandbox, limits, tuple(mounts), variables, pages, warm, later, settings.run_demos)

@@ -64,6 +64,20 @@ def main(control: int) -> None:
     told, _ = _receive(wire)
     libc = ctypes.CDLL(None, use_errno=True)
     sys.path[:0] = told["path"]
+    _import(wire, libc, told)
+    request, descriptors = _serve(wire, libc, told)
+    program = types.ModuleType("__main__")
+    sys.modules["__main__"], sys.argv = program, ["notebook", *request["arguments"]]
+    _put_in_place(descriptors, request["output"])
+    wire = libc = told = descriptors = None
+    exec(compile(request.pop("program"), "<program>", "exec"), program.__dict__)
+
+
+def _import(wire: socket.socket, libc: Any, told: dict[str, Any]) -> None:
+    """Import ``modules``, and be ready for forks; ``last`` if nothing is imported after them.
+
+    Nobody lives beside this process meanwhile.
+    """
     # Imports leave hardly anything to collect, and looking for it would take a part of their time, or half a second
     # behind them.
     gc.disable()
@@ -71,16 +85,12 @@ def main(control: int) -> None:
     # What is here stays; forks share its memory as long as nobody counts references in it.
     gc.freeze()
     gc.enable()
-    _in_a_file()
-    # Only one that may be read can look at its own pages; from here on others live beside it.
+    if told["last"]:
+        # Only one that may be read can look at its own pages.
+        libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        _in_a_file()
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     _send(wire, {"ready": True, "missing": missing, "threads": len(os.listdir("/proc/self/task"))})
-    request, descriptors = _serve(wire, libc, told)
-    program = types.ModuleType("__main__")
-    sys.modules["__main__"], sys.argv = program, ["notebook", *request["arguments"]]
-    _put_in_place(descriptors, request["output"])
-    wire = libc = told = descriptors = None
-    exec(compile(request.pop("program"), "<program>", "exec"), program.__dict__)
 
 
 def _imported(name: str) -> bool:
@@ -122,6 +132,9 @@ def _serve(wire: socket.socket, libc: Any, told: dict[str, Any]) -> tuple[dict[s
                 os.close(watched)
             child = watched = None
             _send(wire, {"clean": _end_all()})
+            continue
+        if request["do"] == "import":
+            _import(wire, libc, request)
             continue
         reading, writing = os.pipe()
         child = os.fork()

@@ -27,11 +27,11 @@ def echo(word: str) -> tuple[int, str]:
     return os.getpid(), word
 
 
-def take_a_while(place: str) -> None:
+def take_a_while(place: str, turn: int) -> None:
     """Writes down when it begins and ends."""
     for word in ("begins", "ends"):
         with (Path(place) / "turns").open("a") as file:
-            file.write(f"{os.getpid()} {word}\n")
+            file.write(f"{os.getpid()} {word} {turn}\n")
         time.sleep(0.2)
 
 
@@ -39,7 +39,7 @@ def fail(word: str) -> None:
     raise ValueError(word)
 
 
-def die(place: str, times: int, word: str) -> str:
+def die(place: str, times: int, word: str, turn: int = 0) -> str:
     """Kills its own process so many times."""
     before = len(list(Path(place).glob(f"{word}-*")))
     if before < times:

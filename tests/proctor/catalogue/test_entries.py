@@ -1,5 +1,6 @@
 """The catalogue of misconceptions and the command that checks it, on a small notebook without torch."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -205,6 +206,16 @@ def test_a_change_that_does_not_fit_the_reference_is_refused(load, old, new, sai
     (entry,) = load(WRONG.replace("'''len(numbers)''', '''(len(numbers) - 1)'''", f"'''{old}''', '''{new}'''"))
     with pytest.raises(ProctorError, match=r"1a_means\.toml: wrong entry 'mean-of-all-but-one'.*" + said):
         catalogue.apply(entry, MEAN)
+
+
+@pytest.mark.parametrize("text", ["1.0", "True", "-1", "'1'", "b'1'", "(1,)", "[1]", "1, 1", "1j", "...", "None", "x"])
+def test_any_other_value_is_a_change(load, text):
+    (entry,) = load(RIGHT)
+    entry = dataclasses.replace(entry, source=f"value = {text}")
+    reference = "### BEGIN SOLUTION\nvalue = 1\n### END SOLUTION"
+    assert catalogue.apply(entry, reference) == entry.source
+    with pytest.raises(ProctorError, match="changes nothing"):
+        catalogue.apply(dataclasses.replace(entry, source="value = (1)  # one"), reference)
 
 
 def test_a_changed_cell_that_is_no_python_and_one_that_is_the_reference_are_refused(load):

@@ -172,6 +172,14 @@ def test_results_make_room_for_themselves(tmp_path):
     assert tree(tmp_path / "one") == {"runs/a.json": "2", "gpt.py": "2", "kept": "1"}
 
 
+def test_what_is_installed_is_looked_for_only_if_a_file_could_stand_for_it(monkeypatch):
+    asked = []
+    monkeypatch.setattr("proctor.intake.inert._modules", lambda: asked.append(1) or {"torch"})
+    assert run_by_tools(["runs/a.json", "notes.txt", "torch"]) == []
+    assert asked == []
+    assert run_by_tools(["torch.py"]) == ["torch.py"]
+
+
 def test_staff_are_told_of_what_would_have_run():
     quiet = ["my_solution.py", "runs/torch/a.json", "gpt.py", "notes.txt", "plot.png", "data/numpy.csv"]
     loud = [".git/config", "torch.py", "numpy/__init__.py", "json.py", "sub/conftest.py", "nbgrader_config.py"]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import exercise
@@ -17,6 +18,7 @@ from proctor.plugin.run_state import states
 from proctor.plugin.status import status
 from proctor.sandbox.bubblewrap import availability
 from proctor.sandbox.limits import Limits
+from proctor.submission import Surroundings
 
 pytestmark = [
     pytest.mark.slow,
@@ -51,25 +53,98 @@ def test_all_that_is_written_is_the_same(one_by_one, tmp_path):
     assert several.notebooks() == one_by_one.notebooks()
 
 
+class _Workers:
+    """Warm up one after the other in this process, as far as they are asked."""
+
+    def __init__(self, number, prepare, words, begun, lost) -> None:
+        prepare(*words)
+        self.at_once = None
+
+    def start(self, warm_up, at_once) -> None:
+        self.warm_up, self.at_once = warm_up, at_once
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """A started crew whose workers are these; `waited` has what was waited for the warm processes of each."""
+    found = []
+
+    def make(number: int, cores: int) -> SimpleNamespace:
+        waited = []
+        monkeypatch.setattr(crew, "Workers", _Workers)
+        monkeypatch.setattr(crew, "cores", lambda: cores)
+        monkeypatch.setattr(crew, "_told", None)
+        around = Surroundings("none", Limits(), pool=SimpleNamespace(wait=waited.append))
+        one = crew.Crew(number, around, print, print)
+        # What it would end is the pool of this process alone.
+        one._around = around
+        one.start()
+        found.append(one)
+        return SimpleNamespace(crew=one, workers=one._workers, waited=waited, verdict=crew._told.verdict)
+
+    yield make
+    for one in found:
+        one._around = Surroundings("none", Limits())
+        one.end()
+
+
 @pytest.mark.parametrize(("cores", "at_once"), [(1, 1), (2, 1), (16, 8)])
-def test_as_many_warm_up_at_a_time_as_there_are_cores_for(monkeypatch, cores, at_once):
-    told, waited = [], []
+def test_as_many_warm_up_at_a_time_as_there_are_cores_for(made, monkeypatch, cores, at_once):
+    found = made(16, cores)
+    assert found.workers.at_once == at_once
+    found.workers.warm_up(at_once - 1)
+    assert found.waited == [Limits().startup_seconds]
 
-    class Workers:
-        def __init__(self, number, *words):
-            told.append(number)
 
-        def start(self, warm_up, at_once):
-            told.append(at_once)
-            warm_up()
+def test_the_others_warm_up_once_there_is_a_verdict_or_it_does_not_come(made, monkeypatch):
+    found, slept = made(2, 2), []
 
-    monkeypatch.setattr(crew, "Workers", Workers)
-    monkeypatch.setattr(crew, "cores", lambda: cores)
-    around = SimpleNamespace(pool=SimpleNamespace(wait=waited.append), limits=Limits())
-    monkeypatch.setattr(crew, "_around", around)
-    crew.Crew(16, around, print, print).start()
-    assert told == [16, at_once]
-    assert waited == [around.limits.startup_seconds]
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            found.verdict.touch()
+
+    monkeypatch.setattr(crew.time, "sleep", sleep)
+    found.workers.warm_up(1)
+    assert len(slept) == 3
+    found.workers.warm_up(1)
+    assert len(slept) == 3
+    found.verdict.unlink()
+    monkeypatch.setattr(crew, "_SECONDS_FOR_A_VERDICT", 0.0)
+    found.workers.warm_up(1)
+    assert len(slept) == 3
+    assert len(found.waited) == 3
+
+
+@pytest.mark.parametrize(("number", "cores", "before", "after"), [(2, 2, 1, 3), (3, 16, 3, 4), (16, 8, 4, 17)])
+def test_before_a_verdict_no_more_jobs_are_wanted_than_can_be_done_at_once(
+    made, monkeypatch, number, cores, before, after
+):
+    found = made(number, cores)
+    assert found.crew.ahead == before
+    found.verdict.touch()
+    assert found.crew.ahead == after
+    found.verdict.unlink()
+    assert found.crew.ahead == before
+    monkeypatch.setattr(crew, "_SECONDS_UNTIL_A_VERDICT", 0.0)
+    assert found.crew.ahead == after
+
+
+def test_one_that_has_not_warmed_up_does_so_with_its_first_job(monkeypatch, tmp_path):
+    pool, ended = SimpleNamespace(close=print), []
+    monkeypatch.setattr(crew, "warmed", lambda around: replace(around, pool=pool))
+    monkeypatch.setattr(crew.worker, "at_end", ended.append)
+    monkeypatch.setattr(crew, "run_in", lambda folder, around, judged: judged() or seen.append(around.pool))
+    monkeypatch.setattr(crew, "_told", None)
+    seen: list = []
+    crew._prepare(Surroundings("none", Limits()), None, tmp_path / "verdict", 1)
+    for _ in range(2):
+        crew._work(tmp_path, "ada")
+    assert (seen, ended) == ([pool, pool], [print])
+    assert (tmp_path / "verdict").exists()
 
 
 def _slow(handed: exercise.Handed) -> None:

@@ -125,7 +125,7 @@ def test_surroundings_bring_the_data_along(tmp_path):
     wrong = WrongAnswer("squares", "a square", "q1", "x * x", ("q1_test",))
     known = {"exercise": KnownAnswers((("q1", "2 * x"), ("q1_test", "")), (wrong,))}
     around = Surroundings(
-        "bwrap", limits, (Mount(data, "/opt/data"),), {"D": "/opt/data"}, pages, ("torch",), True, known
+        "bwrap", limits, (Mount(data, "/opt/data"),), {"D": "/opt/data"}, pages, ("torch",), ("csv",), True, known
     )
     for field in dataclasses.fields(Surroundings):
         # Of each machine's own are the processes alone; a new field has to be sent, too.

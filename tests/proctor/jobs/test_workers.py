@@ -64,9 +64,10 @@ def test_so_many_warm_up_at_a_time_and_those_that_have_not_get_no_task(workers, 
     done = [workers.do(small_tasks.echo, word).result()[0] for word in "abcd"]
     until(lambda: (tmp_path / "turns").exists() and (tmp_path / "turns").read_text().count("\n") == 4)
     turns = [line.split() for line in (tmp_path / "turns").read_text().splitlines()]
-    assert len({pid for pid, _ in turns}) == 2
+    assert len({pid for pid, *_ in turns}) == 2
+    assert sorted(turn for *_, turn in turns) == ["0", "0", "1", "1"]
     if at_once == 1:
-        assert [word for _, word in turns] == ["begins", "ends"] * 2
+        assert [words for _, *words in turns] == [["begins", "0"], ["ends", "0"], ["begins", "1"], ["ends", "1"]]
         assert done[0] == int(turns[0][0])
 
 

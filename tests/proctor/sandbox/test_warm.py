@@ -133,6 +133,49 @@ torch.own = True
         assert made.notes == []
 
 
+LATER = """
+with open("/proc/self/maps") as file:
+    moved = any("memfd:" in line for line in file)
+say([warm, "fractions" in sys.modules, moved, tried(lambda: os.listdir(f"/proc/{warm}/fd"))])
+"""
+
+
+def test_what_is_left_for_later_is_there_once_the_first_program_is_over():
+    limits = dataclasses.replace(LIMITS, memory_bytes=2**31)
+    with contextlib.closing(Pool(["torch"], ["fractions", "no_such_module"])) as made:
+        found = []
+        for _ in range(3):
+            with run(made, LATER, limits) as told:
+                found.append(told.word())
+        assert len({warm for warm, *_ in found}) == 1
+        # Only then is what it holds in a file, and at no time can a fork look into it.
+        assert [one[1:] for one in found] == [[there, there, "PermissionError"] for there in (False, True, True)]
+        assert made.notes == ["c.Proctor.warm: no_such_module can't be imported in the sandbox"]
+        with run(made, LATER + "os.kill(warm, 9)" + WAIT, limits) as told:
+            told.word()
+        # A new one has everything from the start.
+        with run(made, LATER, limits) as told:
+            assert told.word()[1:3] == [True, True]
+
+
+def test_a_library_for_later_that_starts_threads_is_told_and_not_forked_from(tmp_path):
+    (tmp_path / "threaded.py").write_text("import threading\nthreading.Thread(target=threading.Event().wait).start()\n")
+    tmp_path.chmod(0o755)
+    sandbox = Sandbox("bwrap", LIMITS, [Mount(tmp_path / "threaded.py", "/opt/more/threaded.py")])
+    with contextlib.closing(Pool(["decimal"], ["threaded"])) as made:
+        told = []
+        for _ in range(2):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                lease = made.start(sandbox, SAY + WAIT, ["a"], [theirs], 60.0, ("/opt/more",))
+                told.append(lease is not None)
+                if lease is not None:
+                    lease.kill()
+        assert told == [True, False]
+        (note,) = made.notes
+        assert "a library that is imported ahead starts threads" in note
+
+
 def test_a_submission_gets_its_files_and_may_change_them(pool, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "a.txt").write_text("mine")
@@ -278,7 +321,7 @@ def test_a_fork_bomb_ends_with_its_lease(pool):
 
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
 def test_who_ends_the_warm_process_loses_his_own_fork(pool, number, monkeypatch):
-    monkeypatch.setattr("proctor.sandbox.warm._SECONDS_TO_END", 1.0)
+    monkeypatch.setattr("proctor.sandbox.warm_process._SECONDS_TO_END", 1.0)
     with run(pool, "say(warm)") as told:
         before = told.lease.warm.running.pid
     # As every program here does: nothing of a submission runs before the engine says so.
