@@ -21,7 +21,7 @@ from proctor.submission import Surroundings
 # Processes of a worker that import libraries at the same time: for student code and for the checker.
 _WARM = 2
 # How long those whose turn to warm up is later wait for a first verdict, for which the cores are needed more; and how
-# long, from the start on, jobs are not made before there is one.
+# long after the start further jobs are made at the latest.
 _SECONDS_FOR_A_VERDICT = 5.0
 _SECONDS_UNTIL_A_VERDICT = 15.0
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -32,8 +32,8 @@ class _Told(NamedTuple):
 
     Attributes:
         groups: the coordinator's control group, which it could not find out itself.
-        verdict: a file that is there when a notebook is judged.
-        at_once: how many of the workers warm up without waiting for that.
+        verdict: a file that is there when a notebook is judged, or nobody waits for that any more.
+        at_once: how many of the workers warm up without waiting.
     """
 
     around: Surroundings
@@ -139,6 +139,8 @@ def _warm_up(turn: int) -> None:
     until = time.monotonic() + _SECONDS_FOR_A_VERDICT
     while turn >= _told.at_once and not _told.verdict.exists() and time.monotonic() < until:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if turn >= _told.at_once:
+        _told.verdict.touch()
     _warm().pool.wait(_told.around.limits.startup_seconds)
 
 

@@ -114,9 +114,13 @@ def test_the_others_warm_up_once_there_is_a_verdict_or_it_does_not_come(made, mo
     assert len(slept) == 3
     found.verdict.unlink()
     monkeypatch.setattr(crew, "_SECONDS_FOR_A_VERDICT", 0.0)
+    found.workers.warm_up(0)
+    assert not found.verdict.exists()
     found.workers.warm_up(1)
+    # Then jobs are wanted for it.
+    assert found.verdict.exists()
     assert len(slept) == 3
-    assert len(found.waited) == 3
+    assert len(found.waited) == 4
 
 
 @pytest.mark.parametrize(("number", "cores", "before", "after"), [(2, 2, 1, 3), (3, 16, 3, 4), (16, 8, 4, 17)])
@@ -147,9 +151,14 @@ def test_one_that_has_not_warmed_up_does_so_with_its_first_job(monkeypatch, tmp_
     assert (tmp_path / "verdict").exists()
 
 
-def _slow(handed: exercise.Handed) -> None:
-    handed.answer("q1_double", f"import time\ntime.sleep(4)\n\n{exercise.SOLUTIONS['q1_double']}")
+def _slow(handed: exercise.Handed, seconds: int = 4) -> None:
+    handed.answer("q1_double", f"import time\ntime.sleep({seconds})\n\n{exercise.SOLUTIONS['q1_double']}")
     handed.write()
+
+
+def _slower(handed: exercise.Handed) -> None:
+    """So slow that another worker doesn't wait for it any more, and begins."""
+    _slow(handed, 12)
 
 
 def _below(process: psutil.Process) -> list[psutil.Process]:
@@ -189,7 +198,7 @@ def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def test_whatever_is_killed_or_stopped_the_next_run_goes_on_and_nothing_is_left(tmp_path):
     students = ("ada", "ben", "cyd")
-    several = Several(tmp_path, 2, dict.fromkeys(students, _slow))
+    several = Several(tmp_path, 2, dict.fromkeys(students, _slow) | {"ada": _slower})
     # Ctrl-C, which a terminal sends to all processes.
     run = several.start()
     processes = [one for worker in busy_workers(several, run) for one in [worker, *_below(worker)]]
