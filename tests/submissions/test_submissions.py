@@ -67,9 +67,9 @@ CASES = [case for case in ALL_CASES if WHOLE in os.environ or case.name not in M
 def course(tmp_path_factory) -> Course:
     """All cases graded in one batch, with an honest student before and behind them."""
     made = Course(tmp_path_factory.mktemp("submissions"))
-    if SWITCHED_OFF in os.environ:
-        with (made.folder / "nbgrader_config.py").open("a") as config:
-            config.write("c.Proctor.warm, c.Proctor.workers = [], 1\n")
+    off, later = "c.Proctor.warm, c.Proctor.workers = [], 1\n", 'c.Proctor.warm_later = ["fractions"]\n'
+    with (made.folder / "nbgrader_config.py").open("a") as config:
+        config.write(off if SWITCHED_OFF in os.environ else later)
     for name in ("aaa_honest", "zzz_honest"):
         made.submit(name, exercise.Handed.write)
     for case in CASES:
