@@ -149,6 +149,10 @@ def test_one_that_has_not_warmed_up_does_so_with_its_first_job(monkeypatch, tmp_
         crew._work(tmp_path, "ada")
     assert (seen, ended) == ([pool, pool], [print])
     assert (tmp_path / "verdict").exists()
+    # Whatever has become of that folder.
+    crew._prepare(Surroundings("none", Limits()), None, tmp_path / "gone" / "verdict", 1)
+    crew._work(tmp_path, "ada")
+    assert len(seen) == 3
 
 
 def _slow(handed: exercise.Handed, seconds: int = 4) -> None:
