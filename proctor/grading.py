@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,14 +158,18 @@ def _student_sandbox(around: Surroundings, work: Path | None, mounts: list[Mount
     return Sandbox(around.kind, around.limits, [*mounts, *around.data], work, variables)
 
 
-def warmed(around: Surroundings) -> Surroundings:
+def warmed(around: Surroundings, pause: Callable[[], None] = lambda: None) -> Surroundings:
     """The same with a pool, in which libraries are being imported for student code and for the checker.
 
     Whoever asks for it has to close the pool.
+
+    Args:
+        pause: called when the one for student code is on its way, before that for the checker is begun.
     """
     pool = Pool(around.warm, around.warm_later)
     try:
         pool.prepare(_student_sandbox(around, None, host_mounts()))
+        pause()
         pool.prepare(checker_sandbox(around.kind, around.limits, around.data, around.variables), *WARM_IMPORTS)
     except BaseException:
         pool.close()

@@ -21,8 +21,8 @@ from proctor.submission import Surroundings
 
 # Processes of a worker that import libraries at the same time: for student code and for the checker.
 _WARM = 2
-# How long those whose turn to warm up is later wait for a first verdict, for which the cores are needed more; and how
-# long after the start further jobs are made at the latest.
+# How long those whose turn to warm up is later wait for a first verdict before they begin with the second of them: the
+# cores are needed more for that. And how long after the start further jobs are made at the latest.
 _SECONDS_FOR_A_VERDICT = 5.0
 _SECONDS_UNTIL_A_VERDICT = 15.0
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -137,18 +137,20 @@ def _prepare(*told: Any) -> None:
 
 
 def _warm_up(turn: int) -> None:
+    _warm(_wait_for_verdict if turn >= _told.at_once else lambda: None).pool.wait(_told.around.limits.startup_seconds)
+
+
+def _wait_for_verdict() -> None:
     until = time.monotonic() + _SECONDS_FOR_A_VERDICT
-    while turn >= _told.at_once and not _told.verdict.exists() and time.monotonic() < until:
+    while not _told.verdict.exists() and time.monotonic() < until:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-    if turn >= _told.at_once:
-        _nobody_waits()
-    _warm().pool.wait(_told.around.limits.startup_seconds)
+    _nobody_waits()
 
 
-def _warm() -> Surroundings:
+def _warm(pause: Callable[[], None] = lambda: None) -> Surroundings:
     global _told
     if _told.around.pool is None:
-        _told = _told._replace(around=warmed(_told.around))
+        _told = _told._replace(around=warmed(_told.around, pause))
         worker.at_end(_told.around.pool.close)
     return _told.around
 

@@ -32,3 +32,28 @@ def test_student_code_and_checker_come_from_the_pool(tmp_path, monkeypatch):
         with pytest.raises(Asked):
             grading._run_and_check(session, [], tmp_path, KEYS, around, budget, Plan(), False)
     assert seen == [(pool, True)]
+
+
+def test_the_checkers_libraries_are_begun_with_after_a_pause_and_a_failure_ends_the_others(monkeypatch):
+    seen = []
+
+    class Pool:
+        def __init__(self, *modules) -> None:
+            seen.append(modules)
+
+        def prepare(self, sandbox, *words) -> None:
+            seen.append("checker" if words else "student code")
+
+        def close(self) -> None:
+            seen.append("closed")
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grading, "Pool", Pool)
+    around = Surroundings("bwrap", Limits(), warm=("torch",), warm_later=("csv",))
+    assert isinstance(grading.warmed(around, lambda: seen.append("pause")).pool, Pool)
+    assert seen == [(("torch",), ("csv",)), "student code", "pause", "checker"]
+    with pytest.raises(KeyboardInterrupt):
+        grading.warmed(around, interrupt)
+    assert seen[-2:] == ["student code", "closed"]

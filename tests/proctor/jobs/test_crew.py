@@ -99,27 +99,41 @@ def test_as_many_warm_up_at_a_time_as_there_are_cores_for(made, monkeypatch, cor
     assert found.waited == [Limits().startup_seconds]
 
 
-def test_the_others_warm_up_once_there_is_a_verdict_or_it_does_not_come(made, monkeypatch):
-    found, slept = made(2, 2), []
+def test_the_others_begin_with_the_checker_once_there_is_a_verdict_or_it_does_not_come(made, monkeypatch):
+    found, slept, begun = made(2, 2), [], []
+    pool = SimpleNamespace(wait=found.waited.append, close=print)
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 3:
             found.verdict.touch()
 
+    def warmed(around, pause):
+        begun.append("student code")
+        pause()
+        begun.append(len(slept))
+        return replace(around, pool=pool)
+
+    def warm_up(turn: int) -> None:
+        monkeypatch.setattr(crew, "_told", crew._told._replace(around=Surroundings("none", Limits())))
+        found.workers.warm_up(turn)
+
+    monkeypatch.setattr(crew, "warmed", warmed)
+    monkeypatch.setattr(crew.worker, "at_end", lambda ending: None)
     monkeypatch.setattr(crew.time, "sleep", sleep)
-    found.workers.warm_up(1)
-    assert len(slept) == 3
-    found.workers.warm_up(1)
-    assert len(slept) == 3
+    warm_up(0)
+    assert begun == ["student code", 0]
+    assert not found.verdict.exists()
+    warm_up(1)
+    assert begun[2:] == ["student code", 3]
+    warm_up(1)
+    assert begun[4:] == ["student code", 3]
     found.verdict.unlink()
     monkeypatch.setattr(crew, "_SECONDS_FOR_A_VERDICT", 0.0)
-    found.workers.warm_up(0)
-    assert not found.verdict.exists()
-    found.workers.warm_up(1)
+    warm_up(1)
     # Then jobs are wanted for it.
+    assert begun[6:] == ["student code", 3]
     assert found.verdict.exists()
-    assert len(slept) == 3
     assert len(found.waited) == 4
 
 
@@ -139,7 +153,7 @@ def test_before_a_verdict_no_more_jobs_are_wanted_than_can_be_done_at_once(
 
 def test_one_that_has_not_warmed_up_does_so_with_its_first_job(monkeypatch, tmp_path):
     pool, ended = SimpleNamespace(close=print), []
-    monkeypatch.setattr(crew, "warmed", lambda around: replace(around, pool=pool))
+    monkeypatch.setattr(crew, "warmed", lambda around, pause: replace(around, pool=pool))
     monkeypatch.setattr(crew.worker, "at_end", ended.append)
     monkeypatch.setattr(crew, "run_in", lambda folder, around, judged: judged() or seen.append(around.pool))
     monkeypatch.setattr(crew, "_told", None)
