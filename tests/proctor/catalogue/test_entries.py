@@ -208,7 +208,9 @@ def test_a_change_that_does_not_fit_the_reference_is_refused(load, old, new, sai
         catalogue.apply(entry, MEAN)
 
 
-@pytest.mark.parametrize("text", ["1.0", "True", "-1", "'1'", "b'1'", "(1,)", "[1]", "1, 1", "1j", "...", "None", "x"])
+@pytest.mark.parametrize(
+    "text", ["2", "1.0", "True", "-1", "'1'", "b'1'", "(1,)", "[1]", "1, 1", "1j", "...", "None", "x"]
+)
 def test_any_other_value_is_a_change(load, text):
     (entry,) = load(RIGHT)
     entry = dataclasses.replace(entry, source=f"value = {text}")

@@ -151,11 +151,17 @@ def test_what_is_left_for_later_is_there_once_the_first_program_is_over():
         # Only then is what it holds in a file, and at no time can a fork look into it.
         assert [one[1:] for one in found] == [[there, there, "PermissionError"] for there in (False, True, True)]
         assert made.notes == ["c.Proctor.warm: no_such_module can't be imported in the sandbox"]
-        with run(made, LATER + "os.kill(warm, 9)" + WAIT, limits) as told:
-            told.word()
-        # A new one has everything from the start.
-        with run(made, LATER, limits) as told:
-            assert told.word()[1:3] == [True, True]
+
+
+def test_one_that_takes_the_place_of_another_has_everything_from_the_start():
+    with contextlib.closing(Pool(["decimal"], ["fractions"])) as made:
+        found = []
+        for end in ("os.kill(warm, 9)", "", ""):
+            with run(made, LATER + end + WAIT) as told:
+                found.append(told.word()[:2])
+                until(lambda: not end or not told.lease.alive())
+    assert [there for _, there in found] == [False, True, True]
+    assert len({warm for warm, _ in found[1:]}) == 1
 
 
 def test_a_library_for_later_that_starts_threads_is_told_and_not_forked_from(tmp_path):
