@@ -235,5 +235,4 @@ def _alike(one: Any, other: Any) -> bool:
         return all(_alike(getattr(one, name, None), getattr(other, name, None)) for name in one._fields)
     if isinstance(one, list):
         return len(one) == len(other) and all(map(_alike, one, other))
-    # As text, in which 0.0 and -0.0 differ.
-    return repr(one) == repr(other)
+    return one == other
