@@ -1,6 +1,8 @@
 """What is said of a scheduler that can't be used, before anything is graded."""
 
+import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from dask_cluster import free_port
@@ -44,6 +46,15 @@ def test_files_for_encryption_never_go_with_an_address_without_it(tmp_path, monk
 def test_without_dask(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert "which is not installed: pip install -c constraints.txt dask distributed" in said("tcp://127.0.0.1:1")
+
+
+def test_versions_are_compared_of_all_libraries_that_are_imported_ahead(monkeypatch):
+    client = SimpleNamespace(run_on_scheduler=lambda task: None)
+    monkeypatch.setattr(scheduler, "_client", lambda address, security: client)
+    around = Surroundings("bwrap", Limits(), warm=("torch",), warm_later=("sklearn.datasets",))
+    made = scheduler.Scheduler("tcp://127.0.0.1:1", {}, around)
+    assert "scikit-learn" in made._here
+    assert json.loads(made._warm) == ["torch", "sklearn.datasets"]
 
 
 def test_without_a_sandbox():
