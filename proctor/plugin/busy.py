@@ -28,6 +28,7 @@ from nbgrader.coursedir import CourseDirectory
 from proctor.checking import verdict
 from proctor.errors import ProctorError
 from proctor.intake.copier import printable, replace
+from proctor.sandbox.ended import has_ended
 from proctor.staff_files import file_mode, make_folder, share
 
 # The lock of a student's folder alone: whoever copies it, or puts another in its place, needs it for a moment.
@@ -66,7 +67,8 @@ class Holder:
     def lives(self) -> bool:
         """Whether the process still runs; only for one of this machine."""
         try:
-            return psutil.Process(self.pid).create_time() <= self.since + 1
+            process = psutil.Process(self.pid)
+            return process.create_time() <= self.since + 1 and not has_ended(process)
         except psutil.Error:
             return psutil.pid_exists(self.pid)
 

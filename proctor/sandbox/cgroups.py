@@ -13,8 +13,7 @@ import os
 import time
 from pathlib import Path
 
-import psutil
-
+from proctor.sandbox.ended import number_is_free
 from proctor.sandbox.limits import Limits
 
 # What is lost without a group, for the person who grades, and how to have one.
@@ -109,7 +108,7 @@ def sweep() -> None:
     parent = delegated()
     for path in parent.glob("proctor-*-*") if parent is not None else ():
         pid = path.name.split("-")[1]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        if pid.isdigit() and number_is_free(int(pid)):
             with contextlib.suppress(OSError):
                 _put(path / "cgroup.kill", "1")
             with contextlib.suppress(OSError):

@@ -15,11 +15,14 @@ import psutil
 from proctor.errors import ProctorError
 from proctor.sandbox.cgroups import Group
 from proctor.sandbox.computing import ComputingTime
+from proctor.sandbox.ended import wait_for
 from proctor.sandbox.folders import OwnFolder
 from proctor.sandbox.limits import Limits, Usage, passed
 from proctor.sandbox.measure import Population
 
 _SECONDS_TO_DIE = 60.0
+# How long the process outside of a namespace gets to bury the first one of it.
+_SECONDS_TO_BURY = 1.0
 _SECONDS_BETWEEN_LOOKS = 0.1
 # Looking takes this part of one processor at most, however large a sandbox has become.
 _PART_OF_TIME = 0.2
@@ -49,6 +52,7 @@ class Running:
         self.process = process
         self.limits = limits
         self._folder = folder
+        self._namespace = namespace
         self._population = Population(process.pid, namespace)
         self._group = group
         self._computing = ComputingTime()
@@ -109,9 +113,9 @@ class Running:
         return self._passed
 
     def hit(self) -> None:
-        """Send the signal that ends it and everything that it started, and wait for nothing; `kill` has to follow."""
+        """Send the signal that ends what runs in it, and wait for nothing; `kill` has to follow."""
         self._ended.set()
-        self._kill_all(self._population.tree())
+        self._kill_inside(self._population.tree())
 
     def kill(self) -> None:
         """End the program and everything that it started; nothing of it is left afterwards."""
@@ -121,7 +125,7 @@ class Running:
         self.process.wait()
         if threading.current_thread() is not self._watcher:
             self._watcher.join()
-        _, left = psutil.wait_procs(tree, timeout=_SECONDS_TO_DIE)
+        left = wait_for(tree, _SECONDS_TO_DIE)
         if self._group is not None:
             self._group.remove()
         self._population.leave()
@@ -150,15 +154,24 @@ class Running:
                 return
 
     def _kill_all(self, tree: list[psutil.Process]) -> None:
+        if self._kill_inside(tree):
+            # It ends by itself then; what it leaves unburied falls to whatever is the first process here.
+            self.wait(time.monotonic() + _SECONDS_TO_BURY)
         # One that has ended by itself may have handed its number on.
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
-        for one in tree:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
         if self._group is not None:
             self._group.kill()
+
+    def _kill_inside(self, tree: list[psutil.Process]) -> bool:
+        """Kill what is in a namespace, or all where there is none; whether one process outside is left."""
+        spared = self.process.pid if self._namespace and len(tree) > 1 else None
+        for one in tree:
+            if one.pid != spared:
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+        return spared is not None
 
 
 def identity(one: psutil.Process) -> tuple[int, float]:

@@ -80,6 +80,13 @@ def test_the_lock_of_a_killed_one_is_taken_over(tmp_path, another):
     assert not busy.lock_path(tmp_path, "ps1", "ada").exists()
 
 
+def test_a_killed_one_is_dead_before_anybody_has_buried_it(tmp_path, another):
+    another.kill()
+    os.waitid(os.P_PID, another.pid, os.WEXITED | os.WNOWAIT)
+    assert busy.holder(tmp_path, "ps1", "ada") is None
+    assert busy.all_held(tmp_path) == []
+
+
 def test_of_two_in_one_process_too_only_one_holds_it(tmp_path):
     with (
         busy.held(tmp_path, "ps1", "ada", "graded"),

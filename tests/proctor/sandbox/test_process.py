@@ -284,7 +284,7 @@ def test_a_limit_is_noticed_while_nobody_looks():
     running = start(PROGRAMS["one process"])
     try:
         # The engine does nothing at all.
-        assert running.process.wait(60) == -signal.SIGKILL
+        assert running.process.wait(60) == 128 + signal.SIGKILL
         assert running.check() == "it used more than 0.293 GiB of memory"
     finally:
         running.kill()
@@ -382,3 +382,37 @@ def test_what_was_hit_ends_by_itself_and_is_cleared_away_by_kill():
     running.kill()
     assert not running.processes()
     assert not folder.exists()
+
+
+# In a container whose first process buries nobody, the dead stay in the lists for ever.
+BURIES_NOBODY = """
+import ctypes, subprocess, sys, psutil
+SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0) == 0
+done = subprocess.run([sys.executable, "-c", *sys.argv[1:]], stdout=subprocess.PIPE, check=True, timeout=100)
+pids = list(map(int, done.stdout.split()))
+left = [one.status() for one in psutil.Process().children() if one.pid in pids]
+print(len(pids), *left)
+"""
+IN_IT = """
+import subprocess, sys
+from proctor.sandbox import process
+from proctor.sandbox.bubblewrap import Sandbox
+from proctor.sandbox.limits import Limits
+process._SECONDS_TO_DIE = 10.0
+program = [sys.executable, "-c", "import os, time; os.write(1, b'ready'); time.sleep(300)"]
+running = Sandbox("bwrap", Limits()).start(program, [], subprocess.PIPE)
+assert running.process.stdout.read(5) == b"ready"
+tree = running.processes()
+if sys.argv[1] == "without the one outside":
+    running.process.kill()
+running.kill()
+print(*[one.pid for one in tree])
+"""
+
+
+@pytest.mark.parametrize(("how", "left"), [("with the one outside", ""), ("without the one outside", " zombie")])
+def test_where_nobody_buries_the_dead_a_sandbox_ends_as_well(how, left):
+    command = [sys.executable, "-c", BURIES_NOBODY, IN_IT, how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.rstrip("\n") == f"3{left}", done.stderr
