@@ -19,8 +19,9 @@ from pathlib import Path
 
 import psutil
 
-# Each look at the memory of many processes takes a part of their time.
 SECONDS_BETWEEN_LOOKS = 5.0
+# To add up the memory of many processes takes this part of one core at most: where all are busy, it is taken from them.
+_PART_OF_TIME = 0.004
 _SECONDS_BETWEEN_GLANCES = 0.2
 _GROUPS = Path("/sys/fs/cgroup")
 _ENTER = 'echo $$ > "$0" && exec "$@"'
@@ -36,7 +37,7 @@ class Use:
         cpu_seconds: of the command and all that it started.
         counted_by: how these were found.
         looks: (seconds since 1970, bytes of the command itself, bytes of all, number of processes), in turn. Bytes of
-            all count a page that several share once.
+            all count a page that several share once, and are 0 where they were not added up.
         seen: when what was waited for had come, seconds since 1970; NaN if it had not.
     """
 
@@ -147,18 +148,21 @@ def measured(
 
 
 def _watch(pid: int, group: _Group, use: Use, over: threading.Event, come: Callable[[], bool]) -> None:
-    looked = time.monotonic()
+    looked, add_up = time.monotonic(), 0.0
     while not over.wait(_SECONDS_BETWEEN_GLANCES):
         if not use.seen > 0 and come():
             use.seen = time.time()
         if time.monotonic() - looked < SECONDS_BETWEEN_LOOKS:
             continue
-        looked = time.monotonic()
+        looked, began = time.monotonic(), time.thread_time()
         with contextlib.suppress(OSError, psutil.Error):
             own = psutil.Process(pid)
             others = [one.pid for one in own.children(recursive=True)] if group.place is None else group.processes()
-            pids = {pid, *others}
-            use.looks.append((time.time(), own.memory_info().rss, sum(map(held_bytes, pids)), len(pids)))
+            pids, held = {pid, *others}, 0
+            if looked >= add_up:
+                held = sum(map(held_bytes, pids))
+                add_up = looked + (time.thread_time() - began) / _PART_OF_TIME
+            use.looks.append((time.time(), own.memory_info().rss, held, len(pids)))
 
 
 def held_bytes(pid: int) -> int:

@@ -265,7 +265,7 @@ def _end_all() -> bool:
 
     The kernel sends one signal to all of them in one step, those included that are just being started.
     """
-    for _ in range(_SECONDS_TO_DIE * 200):
+    for _ in range(_SECONDS_TO_DIE * 1_000):
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
@@ -273,7 +273,7 @@ def _end_all() -> bool:
                 pass
         if not {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, os.getpid()}:
             return True
-        select.select([], [], [], 0.005)
+        select.select([], [], [], 0.001)
     return False
 
 
