@@ -148,6 +148,8 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> int:
     print(f"\n{len(students)} students, {chosen.mix}, in {turns} turns; computing time by {runs[0].use.counted_by}.")
     print("Seconds are of the whole command, its start and end included, by student.\n")
     print(grading_table.summary(runs, chosen.variants))
+    if compared := grading_table.side_by_side(runs):
+        print(f"\n{compared}")
     print(f"\n{grading_table.stations(runs, [one.name for one in variants if one.settings is not None])}\n")
     return 1 if _compared(variants, points, students, assignment.most) or failed else 0
 

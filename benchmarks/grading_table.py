@@ -37,6 +37,10 @@ class Run:
         """Seconds per student over the first and over the last of them, as many as `most` and a tenth allow."""
         return pace(self.ends, most)
 
+    def further(self) -> float:
+        """Seconds that one student more takes, without start and end of the command; NaN for fewer than three."""
+        return statistics.linear_regression(range(len(self.ends)), self.ends).slope if len(self.ends) > 2 else math.nan
+
     def own_memory(self, most: int) -> tuple[float, float]:
         """Resident MiB of the command itself while the first were graded, and the last."""
         if len(self.ends) < 3:
@@ -104,6 +108,27 @@ def summary(runs: Sequence[Run], order: Iterable[str]) -> str:
                 wall, cpu = _per_student(mine, "seconds"), _per_student(mine, "cpu_seconds")
                 lines.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} |")
     return "\n".join(lines)
+
+
+def side_by_side(runs: Sequence[Run], few: str = "one", many: str = "all") -> str:
+    """How many times as fast many workers are as few, and how many cores either keeps busy; empty if one is missing."""
+    both = [[run for run in runs if run.part == "complete" and run.variant == name] for name in (few, many)]
+    if not all(both):
+        return ""
+    wall = [_per_student(mine, "seconds") for mine in both]
+    busy = [_per_student(mine, "cpu_seconds") / seconds for mine, seconds in zip(both, wall, strict=True)]
+    further = [statistics.mean(run.further() for run in mine) for mine in both]
+    more = (
+        ""
+        if any(map(math.isnan, further))
+        else (
+            f"; for each further student {further[0] / further[1]:.2f} times ({further[0]:.2f} and {further[1]:.2f} s)"
+        )
+    )
+    return (
+        f"{many} is {wall[0] / wall[1]:.2f} times as fast as {few} ({wall[0]:.2f} and {wall[1]:.2f} s), with start and "
+        f"end of the command{more}. Cores at work: {busy[0]:.2f} and {busy[1]:.2f}."
+    )
 
 
 def stations(runs: Sequence[Run], order: Iterable[str]) -> str:

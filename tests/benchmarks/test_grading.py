@@ -86,6 +86,19 @@ def test_ratios_are_those_of_equal_turns(benchmark):
     assert whole.split(" | ")[2] == "4.00 (2.00 to 10.00)"
 
 
+def test_two_workers_are_compared_with_one_by_the_command_and_by_each_further_student(benchmark):
+    table, use = benchmark.grading_table, sys.modules["process_tree"].Use
+    # 20 and 18 seconds of start and end, then ten seconds a student, or two students in ten seconds.
+    one = table.Run("one", 0, "complete", 5, use(0, 70.0, 77.0), ends=[30.0, 40.0, 50.0, 60.0, 70.0])
+    many = table.Run("all", 0, "complete", 5, use(0, 43.0, 75.0), ends=[23.0, 28.0, 33.0, 38.0, 43.0])
+    said = table.side_by_side([one, many])
+    assert "all is 1.63 times as fast as one (14.00 and 8.60 s)" in said
+    assert "for each further student 2.00 times (10.00 and 5.00 s). Cores at work: 1.10 and 1.74." in said
+    assert table.side_by_side([one]) == ""
+    few = [table.Run(name, 0, "complete", 1, use(0, 10.0, 10.0), ends=[10.0]) for name in ("one", "all")]
+    assert "further" not in table.side_by_side(few)
+
+
 def test_points_that_differ_are_found(benchmark, capsys):
     variants = [benchmark.VARIANTS[name] for name in ("stock", "off", "all")]
     students = [benchmark.Student("ann", "complete"), benchmark.Student("ben", "half")]
