@@ -202,7 +202,11 @@ def _handed_on(one: psutil.Process) -> tuple | None:
 def end_by(number: int) -> str:
     """How a process ended, from its exit status, in plain words."""
     if number >= 0:
-        return f"it ended with exit status {number}"
+        said = f"it ended with exit status {number}"
+        # So the first process of a sandbox tells how a later one ended.
+        with contextlib.suppress(ValueError):
+            said += f", as after {signal.Signals(number - 128).name}"
+        return said
     with contextlib.suppress(ValueError):
         return f"it was ended by {signal.Signals(-number).name}"
     return f"it was ended by signal {-number}"

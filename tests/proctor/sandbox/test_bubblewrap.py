@@ -344,5 +344,7 @@ def test_limits_in_words():
 
 def test_ends_in_words():
     assert end_by(3) == "it ended with exit status 3"
+    assert end_by(137) == "it ended with exit status 137, as after SIGKILL"
+    assert end_by(255) == "it ended with exit status 255"
     assert end_by(-9) == "it was ended by SIGKILL"
     assert end_by(-200) == "it was ended by signal 200"
