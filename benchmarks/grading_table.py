@@ -110,23 +110,21 @@ def summary(runs: Sequence[Run], order: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def side_by_side(runs: Sequence[Run], few: str = "one", many: str = "all") -> str:
-    """How many times as fast many workers are as few, and how many cores either keeps busy; empty if one is missing."""
-    both = [[run for run in runs if run.part == "complete" and run.variant == name] for name in (few, many)]
+def side_by_side(runs: Sequence[Run]) -> str:
+    """How many times as fast all workers are as one, and how many cores either keeps busy; empty if one is missing."""
+    both = [[run for run in runs if run.part == "complete" and run.variant == name] for name in ("one", "all")]
     if not all(both):
         return ""
     wall = [_per_student(mine, "seconds") for mine in both]
     busy = [_per_student(mine, "cpu_seconds") / seconds for mine, seconds in zip(both, wall, strict=True)]
     further = [statistics.mean(run.further() for run in mine) for mine in both]
-    more = (
-        ""
-        if any(map(math.isnan, further))
-        else (
+    more = ""
+    if not any(map(math.isnan, further)):
+        more = (
             f"; for each further student {further[0] / further[1]:.2f} times ({further[0]:.2f} and {further[1]:.2f} s)"
         )
-    )
     return (
-        f"{many} is {wall[0] / wall[1]:.2f} times as fast as {few} ({wall[0]:.2f} and {wall[1]:.2f} s), with start and "
+        f"all is {wall[0] / wall[1]:.2f} times as fast as one ({wall[0]:.2f} and {wall[1]:.2f} s), with start and "
         f"end of the command{more}. Cores at work: {busy[0]:.2f} and {busy[1]:.2f}."
     )
 

@@ -111,6 +111,20 @@ def test_points_that_differ_are_found(benchmark, capsys):
     assert "ann: 2 of 3 points, and everything in it is right" in capsys.readouterr().out
 
 
+def test_memory_is_added_up_as_seldom_as_costs_little(benchmark, tmp_path, monkeypatch):
+    module, asked = sys.modules["process_tree"], []
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_GLANCES", 0.05)
+    monkeypatch.setattr(module, "_PART_OF_TIME", 1e-9)
+    monkeypatch.setattr(module, "held_bytes", lambda pid: asked.append(pid) or 7)
+    use = benchmark.measured(["sleep", "2"], tmp_path, {}, tmp_path / "log")
+    held = [every for _, _, every, _ in use.looks]
+    assert len(held) > 2
+    assert held[0] == 7 * len(asked) == use.peak_bytes() > 0
+    assert not any(held[1:])
+    assert all(own > 0 for _, own, _, _ in use.looks)
+
+
 def test_what_a_command_uses_is_that_of_everything_that_it_starts(benchmark, tmp_path):
     # Nobody waits for the grandchild.
     program = (

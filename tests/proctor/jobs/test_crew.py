@@ -17,6 +17,7 @@ from proctor.jobs import crew
 from proctor.plugin.run_state import states
 from proctor.plugin.status import status
 from proctor.sandbox.bubblewrap import availability
+from proctor.sandbox.ended import has_ended
 from proctor.sandbox.limits import Limits
 from proctor.submission import Surroundings
 
@@ -210,7 +211,7 @@ def left_of(processes: list[psutil.Process]) -> list[psutil.Process]:
     left = processes
     while left and time.monotonic() < ends:
         time.sleep(0.1)
-        left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        left = [one for one in left if not has_ended(one)]
     return left
 
 

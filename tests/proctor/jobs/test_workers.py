@@ -15,6 +15,7 @@ import small_tasks
 
 from proctor.jobs import workers as workers_module
 from proctor.jobs.workers import WorkerLost, Workers
+from proctor.sandbox.ended import has_ended
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,7 +43,7 @@ def here(place: Path, word: str) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return all(map(has_ended, processes))
 
 
 def test_each_task_is_done_in_a_process_of_its_own_pool_and_accidents_stay_with_their_task(workers, tmp_path):

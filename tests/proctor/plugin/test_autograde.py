@@ -17,6 +17,7 @@ import pytest
 from course_folder import ROOT, Course
 
 from proctor.sandbox.bubblewrap import availability, unbound
+from proctor.sandbox.ended import has_ended
 
 pytestmark = [
     pytest.mark.slow,
@@ -104,15 +105,7 @@ def start(course: Course) -> subprocess.Popen:
 
 
 def left_of(processes: set[psutil.Process]) -> list[psutil.Process]:
-    # A process that nobody has waited for is no longer running anything.
-    found = []
-    for one in processes:
-        try:
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [one for one in processes if not has_ended(one)]
 
 
 def test_a_killed_batch_leaves_no_process_and_is_finished_by_the_next_start(course, undisturbed):

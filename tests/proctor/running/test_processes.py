@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from proctor.running.processes import any_stopped, end_newer, identities, youngest
+from proctor.sandbox.ended import has_ended
 
 BOMB = (
     "import os, time\nprint('ready', flush=True)\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n"
@@ -52,7 +53,7 @@ class StandIn:
 
 
 def living(processes):
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in processes if not has_ended(one)]
 
 
 def test_all_but_the_known_are_ended_also_while_they_start_others(started):

@@ -15,6 +15,7 @@ from proctor.running.host_process import Accident, HostProcess, NotStarted, OutO
 from proctor.running.session import Cell, StudentSession
 from proctor.sandbox.bubblewrap import Sandbox, availability
 from proctor.sandbox.budget import Budget
+from proctor.sandbox.ended import has_ended
 from proctor.sandbox.limits import Limits
 
 pytestmark = pytest.mark.skipif(availability() is not None, reason=f"no sandbox here: {availability()}")
@@ -347,7 +348,7 @@ def test_close_leaves_no_process(session):
     tree = psutil.Process(one._host.running.pid).children(recursive=True)
     assert len(tree) >= 3
     one.close()
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in tree)
+    assert all(map(has_ended, tree))
 
 
 def test_pictures_and_displays(session):

@@ -128,13 +128,21 @@ def test_a_worker_uses_what_its_coordinator_has_found_and_groups_of_killed_ones_
     monkeypatch.setattr(cgroups, "_own_group", lambda: None)
     cgroups.use(tmp_path)
     assert cgroups.delegated() == tmp_path
-    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended, unburied = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     ended.wait()
-    names = [f"proctor-{ended.pid}-3", f"proctor-{os.getpid()}-0", "proctor-engine", "other"]
+    os.waitid(os.P_PID, unburied.pid, os.WEXITED | os.WNOWAIT)
+    names = [
+        f"proctor-{ended.pid}-3",
+        f"proctor-{unburied.pid}-0",
+        f"proctor-{os.getpid()}-0",
+        "proctor-engine",
+        "other",
+    ]
     for name in names:
         (tmp_path / name).mkdir()
     cgroups.sweep()
-    assert {path.name for path in tmp_path.iterdir()} == set(names[1:])
+    assert {path.name for path in tmp_path.iterdir()} == set(names[2:])
+    unburied.wait()
     cgroups.use(None)
     assert cgroups.delegated() is None
     cgroups.sweep()

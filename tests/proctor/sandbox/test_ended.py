@@ -18,7 +18,7 @@ def child():
 
     def start(code: str) -> subprocess.Popen:
         started.append(subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        return started[0]
+        return started[-1]
 
     yield start
     for one in started:

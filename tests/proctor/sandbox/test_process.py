@@ -12,6 +12,7 @@ import pytest
 
 from proctor.sandbox import cgroups, process
 from proctor.sandbox.bubblewrap import Sandbox, availability
+from proctor.sandbox.ended import has_ended
 from proctor.sandbox.frames import Channel, FrameError
 from proctor.sandbox.limits import MIB, Limits
 from proctor.sandbox.process import Running
@@ -382,6 +383,17 @@ def test_what_was_hit_ends_by_itself_and_is_cleared_away_by_kill():
     running.kill()
     assert not running.processes()
     assert not folder.exists()
+
+
+def test_one_outside_that_does_not_end_by_itself_is_ended():
+    running = Sandbox("bwrap", LIMITS).start([sys.executable, "-c", "import time; time.sleep(300)"], [])
+    while not running._population.first():
+        assert running.alive()
+    tree = running.processes()
+    running.process.send_signal(signal.SIGSTOP)
+    running.kill()
+    assert len(tree) > 1
+    assert all(map(has_ended, tree))
 
 
 # In a container whose first process buries nobody, the dead stay in the lists for ever.
