@@ -136,10 +136,11 @@ def _serve(wire: socket.socket, libc: Any, told: dict[str, Any]) -> tuple[dict[s
         if request["do"] == "import":
             _import(wire, libc, request)
             continue
-        reading, writing = os.pipe()
+        (reading, writing), (held, holding) = os.pipe(), os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
+            os.close(holding)
             wire.close()
             try:
                 _become(libc, told, descriptors.pop(0))
@@ -147,14 +148,19 @@ def _serve(wire: socket.socket, libc: Any, told: dict[str, Any]) -> tuple[dict[s
                 os.write(writing, f"{type(error).__name__}: {error}".encode()[:1_000])
                 os._exit(1)
             os.close(writing)
+            # Its program may end this process at once, which would hide that it was started.
+            os.read(held, 1)
+            os.close(held)
             return request, descriptors
         os.close(writing)
+        os.close(held)
         for descriptor in descriptors:
             os.close(descriptor)
         with open(reading, "rb") as file:
             failed = file.read().decode("utf-8", "replace")
         watched = os.pidfd_open(child)
         _send(wire, {"started": not failed, "why": failed, "number": child})
+        os.close(holding)
 
 
 def _become(libc: Any, told: dict[str, Any], files: int) -> None:

@@ -166,6 +166,22 @@ def test_one_that_takes_the_place_of_another_has_everything_from_the_start():
     assert len({warm for warm, _ in found[1:]}) == 1
 
 
+def test_one_that_ends_the_warm_process_at_once_was_started_all_the_same():
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        with contextlib.closing(Pool(["decimal"])) as made:
+            for _ in range(20):
+                lease = made.start(Sandbox("bwrap", LIMITS), "import os; os.kill(os.getppid(), 9)" + WAIT, [], [], 60.0)
+                assert lease is not None
+                until(lambda lease=lease: not lease.alive())
+                lease.kill()
+            assert made.notes == []
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
 def test_a_library_for_later_that_starts_threads_is_told_and_not_forked_from(tmp_path):
     (tmp_path / "threaded.py").write_text("import threading\nthreading.Thread(target=threading.Event().wait).start()\n")
     tmp_path.chmod(0o755)
